@@ -1,0 +1,120 @@
+"""The Flask application, made of parts it is given."""
+
+import logging
+import re
+import secrets
+import threading
+import time
+from pathlib import Path
+
+from flask import Flask, Response, g, jsonify, request
+from werkzeug.exceptions import HTTPException
+
+from service import api, health, metrics, tasks
+from service.errors import Busy, CrossSite, RequestError, Unauthorized
+from service.inference import Classifier
+from service.pipeline import Pipeline
+from service.settings import Settings
+from service.store import Store
+from service.tokens import Tokens
+
+_LOG = logging.getLogger("service.requests")
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_UNGUARDED = ("health", "metrics")
+_CODES = {404: "not_found", 405: "method_not_allowed", 500: "internal_error"}
+
+
+def create_app(settings: Settings, classifier: Classifier, store: Store) -> Flask:
+    """Raises OSError where the tokens' file cannot be read."""
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_bytes
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.extensions["store"] = store
+    app.extensions["classifier"] = classifier
+    app.extensions["pipeline"] = Pipeline(settings, classifier, store)
+    for blueprint in (api.blueprint, tasks.blueprint, health.blueprint, metrics.blueprint):
+        app.register_blueprint(blueprint)
+    tokens = Tokens(Path(settings.tokens_file)) if settings.tokens_file else None
+    free = threading.BoundedSemaphore(settings.max_requests)
+
+    @app.before_request
+    def begin() -> None:
+        g.began = time.perf_counter()
+        given = request.headers.get("X-Request-Id", "")
+        g.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+
+    @app.before_request
+    def admit() -> None:
+        """Refuse before the body is read."""
+        if request.blueprint in _UNGUARDED:
+            return
+        if tokens and not tokens.accepts(_bearer()):
+            raise Unauthorized("a bearer token is needed: Authorization: Bearer <token>")
+        if request.method not in ("GET", "HEAD", "OPTIONS") and request.headers.get("Sec-Fetch-Site") in (
+            "cross-site",
+            "same-site",
+        ):
+            raise CrossSite("requests from other sites' pages are refused")
+        if not free.acquire(blocking=False):
+            metrics.refused.inc()
+            raise Busy(f"this worker already has {settings.max_requests} requests; try again")
+        g.admitted = True
+        metrics.in_flight.inc()
+
+    @app.teardown_request
+    def leave(_: BaseException | None) -> None:
+        if g.pop("admitted", False):
+            metrics.in_flight.dec()
+            free.release()
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        response.headers["X-Request-Id"] = g.request_id
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        route = request.url_rule.rule if request.url_rule else "unknown"
+        metrics.requests.labels(route, str(response.status_code)).inc()
+        if request.blueprint not in _UNGUARDED:
+            _LOG.info(
+                "request",
+                extra={
+                    "request_id": g.request_id,
+                    "method": request.method,
+                    "path": request.path,
+                    "status": response.status_code,
+                    "ms": round((time.perf_counter() - g.began) * 1000, 2),
+                },
+            )
+        return response
+
+    @app.errorhandler(RequestError)
+    def refuse(error: RequestError) -> Response:
+        if error.status >= 500:
+            _LOG.warning("%s", error, extra={"request_id": g.request_id, "code": error.code})
+        response = _error(error.status, error.code, str(error))
+        if error.retry_after is not None:
+            response.headers["Retry-After"] = str(error.retry_after)
+        if isinstance(error, Unauthorized):
+            response.headers["WWW-Authenticate"] = "Bearer"
+        return response
+
+    @app.errorhandler(HTTPException)
+    def fail(error: HTTPException) -> Response:
+        status = error.code or 500
+        response = _error(status, _CODES.get(status, "invalid_request"), error.description or error.name)
+        for name, value in error.get_headers():
+            if name == "Allow":
+                response.headers[name] = value
+        return response
+
+    return app
+
+
+def _error(status: int, code: str, message: str) -> Response:
+    response = jsonify(error={"code": code, "message": message})
+    response.status_code = status
+    return response
+
+
+def _bearer() -> str:
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""

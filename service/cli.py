@@ -1,0 +1,39 @@
+"""The `lookbook` command."""
+
+import os
+import sys
+import textwrap
+
+import click
+
+from service.server import run
+from service.settings import Settings, SettingsError, table
+
+
+def _settings_help() -> str:
+    lines = []
+    for name, default, help in table():
+        lines.append(f"{name}  (default: {default or 'none'})")
+        lines.append(textwrap.indent(help, "    "))
+    return "\b\nSettings, from the environment:\n" + "\n".join(lines)
+
+
+@click.group()
+def main() -> None:
+    """Classify pictures and keep every answer."""
+
+
+@main.command(epilog=_settings_help())
+def serve() -> None:
+    """Serve pictures' classes over HTTP."""
+    try:
+        settings = Settings.from_environment(os.environ)
+    except SettingsError as error:
+        print(f"lookbook: {error}", file=sys.stderr)
+        sys.exit(2)
+    if not settings.tokens_file:
+        print(
+            f"lookbook: no LOOKBOOK_TOKENS_FILE: anybody who reaches {settings.bind} may read and write",
+            file=sys.stderr,
+        )
+    run(settings)

@@ -1,0 +1,115 @@
+"""The record: one stored answer. Its id carries its time, its bucket and its shard."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import SystemRandom
+from typing import Any
+from uuid import UUID
+
+BUCKET_SECONDS = 600
+
+_GREGORIAN = 0x01B21DD213814000  # 100 ns steps from 1582-10-15 to 1970-01-01, RFC 9562
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SIGNS = 0x8080808080808080
+_FLOOR = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp()) * 10_000_000
+
+FIRST_YEAR = 2020
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One answer: `top` holds the best three as (label, score), score from 0 to 1."""
+
+    id: UUID
+    file_name: str
+    top: tuple[tuple[str, float], ...]
+    model_name: str
+    model_version: str
+
+    @property
+    def label(self) -> str:
+        return self.top[0][0]
+
+    @property
+    def score(self) -> float:
+        return self.top[0][1]
+
+    @property
+    def created_at(self) -> datetime:
+        return created_at(self.id)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "id": str(self.id),
+            "created_at": self.created_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "file_name": self.file_name,
+            "label": self.label,
+            "score": self.score,
+            "top": [{"label": label, "score": score} for label, score in self.top],
+            "model": {"name": self.model_name, "version": self.model_version},
+        }
+
+
+def created_at(id: UUID) -> datetime:
+    """The id's time, in UTC."""
+    return _EPOCH + timedelta(microseconds=_ticks(id) // 10)
+
+
+def bucket(id: UUID) -> int:
+    """The ten minutes that the id falls into, counted from 1970."""
+    return _ticks(id) // (BUCKET_SECONDS * 10_000_000)
+
+
+def shard(id: UUID) -> int:
+    """The id's shard, 0 to 255, which its maker chose."""
+    return id.clock_seq_low
+
+
+def order(id: UUID) -> bytes:
+    """Sixteen bytes that sort as Cassandra sorts a timeuuid."""
+    return id.time.to_bytes(8) + ((id.int & 0xFFFFFFFFFFFFFFFF) ^ _SIGNS).to_bytes(8)
+
+
+def from_order(key: bytes) -> UUID:
+    """The id whose order() is `key`."""
+    return _uuid(int.from_bytes(key[:8]), int.from_bytes(key[8:]) ^ _SIGNS)
+
+
+def first_id(moment: datetime) -> UUID:
+    """An id that sorts before every id made at or after `moment`."""
+    ticks = (moment - _EPOCH) // timedelta(microseconds=1) * 10
+    return _uuid(min(max(ticks + _GREGORIAN, 0), (1 << 60) - 1), _SIGNS)
+
+
+def id_maker(shards: int = 1, clock: Callable[[], int] = time.time_ns) -> Callable[[], UUID]:
+    """A function that makes time-based ids, which never go back within a process.
+
+    Like uuid.uuid1(), but its order is kept when the clock is set back, it tells nothing of
+    the machine, and the low byte of its clock sequence is the record's shard.
+    """
+    random = SystemRandom()
+    node = random.getrandbits(48) | 1 << 40  # the multicast bit: no network card's address
+    high = 0x80 | random.getrandbits(6)
+    lock = threading.Lock()
+    last = _FLOOR
+
+    def make() -> UUID:
+        nonlocal last
+        with lock:
+            last = max(clock() // 100, last + 1)
+            ticks = last
+        return _uuid(ticks + _GREGORIAN, high << 56 | ticks % shards << 48 | node)
+
+    return make
+
+
+def _ticks(id: UUID) -> int:
+    return id.time - _GREGORIAN
+
+
+def _uuid(stamp: int, low: int) -> UUID:
+    high = (stamp & 0xFFFFFFFF) << 32 | (stamp >> 32 & 0xFFFF) << 16 | 0x1000 | stamp >> 48
+    return UUID(int=high << 64 | low)

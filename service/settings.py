@@ -1,0 +1,89 @@
+"""The settings: one table, read once from the environment."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PREFIX = "LOOKBOOK_"
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used; the message names it and says why."""
+
+
+def _setting(default: Any, help: str, *, least: int | None = None, choices: tuple[str, ...] = ()) -> Any:
+    return field(default=default, metadata={"help": help, "least": least, "choices": choices})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting, with its default and its help text in the field's metadata."""
+
+    bind: str = _setting("127.0.0.1:8080", "address and port to listen on")
+    workers: int = _setting(0, "worker processes; 0: one for each CPU of the quota", least=0)
+    model: str = _setting("models/lookbook-clothes/1.0.0", "folder of the model bundle")
+    store: str = _setting("sqlite", "where answers are kept: sqlite or cassandra", choices=("sqlite", "cassandra"))
+    sqlite_path: str = _setting("lookbook.sqlite", "file of the SQLite store")
+    cassandra_contact_points: str = _setting("127.0.0.1", "names or addresses of Cassandra nodes, comma-separated")
+    cassandra_port: int = _setting(9042, "CQL port", least=1)
+    cassandra_local_dc: str = _setting("datacenter1", "the local data centre")
+    cassandra_keyspace: str = _setting("lookbook", "keyspace")
+    cassandra_username: str = _setting("", "role to log in as; empty: no login")
+    cassandra_password: str = _setting("", "its password")
+    cassandra_replication: int = _setting(1, "replicas in the local data centre (schema)", least=1)
+    shards: int = _setting(1, "partitions that ten minutes of answers are spread over, 1 to 256", least=1)
+    retention: int = _setting(0, "seconds that answers are kept; 0: for ever", least=0)
+    thumbnails: bool = _setting(True, "keep a thumbnail of each picture")
+    max_bytes: int = _setting(8 * 1024 * 1024, "largest request body in bytes", least=1)
+    max_pixels: int = _setting(25_000_000, "largest picture in pixels", least=1)
+    max_requests: int = _setting(32, "requests in a worker at once, running or waiting; more get 503", least=1)
+    max_inferences: int = _setting(1, "pictures decoded and classified in a worker at once", least=1)
+    body_timeout: int = _setting(10, "seconds in which a request body must arrive", least=1)
+    tokens_file: str = _setting("", "file of bearer tokens, one a line; empty: anybody may read and write")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """Raises SettingsError for a value that does not parse and a LOOKBOOK_ name that is no setting."""
+        known = {PREFIX + entry.name.upper(): entry for entry in dataclasses.fields(cls)}
+        for name in sorted(environment):
+            if name.startswith(PREFIX) and name not in known:
+                raise SettingsError(f"{name} is not a setting; `lookbook serve --help` lists them")
+        return cls(
+            **{entry.name: _parse(name, environment[name], entry) for name, entry in known.items() if name in environment}
+        )
+
+
+def table() -> list[tuple[str, str, str]]:
+    """Name of the variable, default and help of each setting."""
+    return [
+        (PREFIX + entry.name.upper(), _shown(entry.default), entry.metadata["help"])
+        for entry in dataclasses.fields(Settings)
+    ]
+
+
+def _shown(default: Any) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def _parse(name: str, text: str, entry: "dataclasses.Field[Any]") -> Any:
+    if isinstance(entry.default, bool):
+        if text.lower() not in ("true", "false"):
+            raise SettingsError(f"{name}={text}: must be true or false")
+        return text.lower() == "true"
+    if isinstance(entry.default, int):
+        least = entry.metadata["least"]
+        if not text.isascii() or not text.isdigit() or int(text) < least:
+            raise SettingsError(f"{name}={text}: must be a whole number of at least {least}")
+        return int(text)
+    choices = entry.metadata["choices"]
+    if choices and text not in choices:
+        raise SettingsError(f"{name}={text}: must be one of {', '.join(choices)}")
+    return text
+
+
+def model_folder(settings: Settings) -> Path:
+    """The bundle's folder; a relative one is looked for here, then where Lookbook is installed from."""
+    here = Path(settings.model)
+    return here if here.is_absolute() or here.exists() else Path(__file__).parent.parent / here

@@ -1,0 +1,217 @@
+"""The store for many machines: Cassandra."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from itertools import groupby, islice
+from typing import Any
+from uuid import UUID
+
+from cassandra.cluster import ResponseFuture
+
+from service.prediction import BUCKET_SECONDS, FIRST_YEAR, Prediction, bucket, first_id, order, shard
+from service.settings import Settings
+from service.store import KEY_SECONDS, Page, Query, cut
+from service.store.connection import Connection, open_cluster
+
+_DAY = 24 * 60 * 60
+_MAX_BUCKETS = 2_000
+_WIDEST = 32
+_COLUMNS = "id, file_name, labels, scores, model_name, model_version"
+
+_STATEMENTS = {
+    "probe": "SELECT key FROM {ks}.idempotency_keys WHERE key = ''",
+    "put": f"INSERT INTO {{ks}}.predictions (bucket, shard, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) USING TTL ?",
+    "put_if_absent": f"INSERT INTO {{ks}}.predictions (bucket, shard, {_COLUMNS})"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS USING TTL ?",
+    "put_bucket": "INSERT INTO {ks}.buckets (year, bucket, shards) VALUES (?, ?, ?) USING TTL ?",
+    "put_thumbnail": "INSERT INTO {ks}.thumbnails (id, picture) VALUES (?, ?) USING TTL ?",
+    "claim": "INSERT INTO {ks}.idempotency_keys (key, id, digest) VALUES (?, ?, ?)"
+    f" IF NOT EXISTS USING TTL {KEY_SECONDS}",
+    "get": f"SELECT {_COLUMNS} FROM {{ks}}.predictions WHERE bucket = ? AND shard = ? AND id = ?",
+    "get_written": "SELECT WRITETIME(file_name) FROM {ks}.predictions WHERE bucket = ? AND shard = ? AND id = ?",
+    "get_thumbnail": "SELECT picture FROM {ks}.thumbnails WHERE id = ?",
+    "delete": "DELETE FROM {ks}.predictions USING TIMESTAMP ? WHERE bucket = ? AND shard = ? AND id = ?",
+    "delete_thumbnail": "DELETE FROM {ks}.thumbnails USING TIMESTAMP ? WHERE id = ?",
+    "list_buckets": "SELECT bucket, shards FROM {ks}.buckets WHERE year = ? AND bucket <= ? AND bucket >= ? LIMIT ?",
+    "list": f"SELECT {_COLUMNS} FROM {{ks}}.predictions WHERE bucket IN ? AND shard IN ? AND id < ? AND id >= ?"
+    " PER PARTITION LIMIT ?",
+}
+
+_LOWEST = first_id(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC))
+
+
+class CassandraStore:
+    """See service.store.Store."""
+
+    def __init__(self, settings: Settings, report: Callable[[float], None]) -> None:
+        """`report` is told 1 when the store is reached and 0 when it is lost."""
+        self._retention = settings.retention
+        self._shards = settings.shards
+        keyspace = settings.cassandra_keyspace
+        self._connection = Connection(
+            lambda: open_cluster(settings),
+            {name: cql.format(ks=keyspace) for name, cql in _STATEMENTS.items()},
+            report,
+        )
+        self._noted: set[int] = set()
+        self._lock = threading.Lock()
+        self.state = self._connection.state
+        self.reached = self._connection.reached
+        self.close = self._connection.close
+
+    def put(self, prediction: Prediction, thumbnail: bytes | None) -> None:
+        self._note_bucket(bucket(prediction.id))
+        picture = self._start_thumbnail(prediction, thumbnail)
+        self._connection.execute("put", self._row(prediction))
+        if picture:
+            self._connection.finish(picture)
+
+    def put_if_absent(self, prediction: Prediction, thumbnail: bytes | None) -> Prediction:
+        self._note_bucket(bucket(prediction.id))
+        picture = self._start_thumbnail(prediction, thumbnail)
+        # A row that stands comes back with its columns in the table's order, behind [applied].
+        ((applied, *standing),) = self._connection.execute("put_if_absent", self._row(prediction))
+        if picture:
+            self._connection.finish(picture)
+        if applied:
+            return prediction
+        _, _, id, file_name, labels, model_name, model_version, scores = standing
+        return _prediction((id, file_name, labels, scores, model_name, model_version))
+
+    def claim(self, key: str, digest: bytes, id: UUID) -> tuple[UUID, bytes]:
+        ((applied, *standing),) = self._connection.execute("claim", (key, id, digest))
+        if applied:
+            return id, digest
+        _, known, found = standing
+        return found, known
+
+    def get(self, id: UUID) -> Prediction | None:
+        rows = self._connection.execute("get", _place(id))
+        return _prediction(rows[0]) if rows else None
+
+    def thumbnail(self, id: UUID) -> bytes | None:
+        rows = self._connection.execute("get_thumbnail", (id,))
+        return rows[0][0] if rows else None
+
+    def delete(self, id: UUID) -> bool:
+        rows = self._connection.execute("get_written", _place(id))
+        if not rows:
+            return False
+        # Later than the write it removes, whatever the clocks say, or Cassandra would keep the row.
+        stamp = max(rows[0][0] + 1, time.time_ns() // 1000)
+        self._connection.execute("delete_thumbnail", (stamp, id))
+        self._connection.execute("delete", (stamp, *_place(id)))
+        return True
+
+    def page(self, query: Query) -> Page:
+        rows: list[Prediction] = []
+        below = query.below or first_id(datetime(datetime.now(UTC).year + 2, 1, 1, tzinfo=UTC))
+        since = max(query.since or _LOWEST, _LOWEST, key=order)
+        entries = self._buckets(bucket(below), bucket(since))
+        group = list(islice(entries, 1))
+        width, read = 1, 0
+        while group:
+            left = query.rows - len(rows)
+            found, stopped = self._read(group, below, since, -(-left // len(group)))
+            rows += found
+            read += len(group)
+            if stopped:
+                # A partition has more than was asked of it: go on inside it, alone.
+                below = stopped
+                group = [entry for entry in group if entry[0] == bucket(stopped)] + [
+                    entry for entry in group if entry[0] < bucket(stopped)
+                ]
+                entries = _chain(group[1:], entries)
+                group, width = group[:1], 1
+            else:
+                below = min(below, _first_of(group[-1][0]), key=order)
+                width = min(2 * width, _WIDEST)
+                group = list(islice(entries, width))
+            if len(rows) >= query.rows:
+                return cut(rows[: query.rows], query, rows[query.rows - 1].id)
+            if group and read >= _MAX_BUCKETS:
+                return cut(rows, query, below)
+        return cut(rows, query, None)
+
+    def _read(
+        self, group: list[tuple[int, int]], below: UUID, since: UUID, limit: int
+    ) -> tuple[list[Prediction], UUID | None]:
+        """Rows of some buckets, newest first, and the last of them where a partition reached `limit`."""
+        shards = max(count for _, count in group)
+        values = ([number for number, _ in group], list(range(shards)), below, since, limit)
+        rows = [_prediction(row) for row in self._connection.execute("list", values)]
+        rows.sort(key=lambda row: order(row.id), reverse=True)
+        partitions: dict[tuple[int, int], list[Prediction]] = {}
+        for row in rows:
+            partitions.setdefault((bucket(row.id), shard(row.id)), []).append(row)
+        full = [part[-1].id for part in partitions.values() if len(part) == limit]
+        if not full:
+            return rows, None
+        stopped = max(full, key=order)
+        return [row for row in rows if order(row.id) >= order(stopped)], stopped
+
+    def _buckets(self, newest: int, oldest: int) -> Iterator[tuple[int, int]]:
+        """(bucket, shards) of the directory from newest to oldest, over any gap."""
+        for year in range(min(_year(newest), datetime.now(UTC).year + 1), _year(oldest) - 1, -1):
+            limit, high = 8, newest
+            while True:
+                found = self._connection.execute("list_buckets", (year, high, oldest, limit))
+                # A bucket's rows stand together, the most shards first; the last may go on beyond the limit.
+                whole = found if len(found) < limit else [row for row in found if row[0] != found[-1][0]]
+                for _, (entry, *_) in groupby(whole, key=lambda row: row[0]):
+                    yield entry[0], entry[1]
+                if len(found) < limit:
+                    break
+                high = found[-1][0]
+                limit = 512
+
+    def _note_bucket(self, number: int) -> None:
+        """Enter the bucket into the directory, once a process; before its first row, lest that be lost to sight."""
+        if number in self._noted:
+            return
+        ttl = self._retention + BUCKET_SECONDS + _DAY if self._retention else 0
+        self._connection.execute("put_bucket", (_year(number), number, self._shards, ttl))
+        with self._lock:
+            self._noted = {noted for noted in self._noted if noted > number - 200} | {number}
+
+    def _start_thumbnail(self, prediction: Prediction, thumbnail: bytes | None) -> ResponseFuture | None:
+        if thumbnail is None:
+            return None
+        return self._connection.start("put_thumbnail", (prediction.id, thumbnail, self._retention))
+
+    def _row(self, prediction: Prediction) -> tuple[Any, ...]:
+        return (
+            bucket(prediction.id),
+            shard(prediction.id),
+            prediction.id,
+            prediction.file_name,
+            [label for label, _ in prediction.top],
+            [score for _, score in prediction.top],
+            prediction.model_name,
+            prediction.model_version,
+            self._retention,
+        )
+
+
+def _place(id: UUID) -> tuple[int, int, UUID]:
+    return bucket(id), shard(id), id
+
+
+def _prediction(row: tuple[Any, ...]) -> Prediction:
+    id, file_name, labels, scores, model_name, model_version = row
+    return Prediction(id, file_name, tuple(zip(labels, scores, strict=True)), model_name, model_version)
+
+
+def _year(number: int) -> int:
+    return datetime.fromtimestamp(number * BUCKET_SECONDS, UTC).year
+
+
+def _first_of(number: int) -> UUID:
+    return first_id(datetime.fromtimestamp(number * BUCKET_SECONDS, UTC))
+
+
+def _chain(group: list[tuple[int, int]], rest: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    yield from group
+    yield from rest

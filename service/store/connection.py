@@ -1,0 +1,163 @@
+"""A Cassandra session that comes back by itself."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from cassandra import ConsistencyLevel, DriverException
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, ResponseFuture, Session
+from cassandra.connection import ConnectionException
+from cassandra.io.libevreactor import LibevConnection
+from cassandra.policies import ConstantReconnectionPolicy, DCAwareRoundRobinPolicy
+from cassandra.query import PreparedStatement, tuple_factory
+
+from service.errors import StoreUnavailable
+from service.settings import Settings
+from service.store import TIMEOUT
+
+FAILURES = (DriverException, NoHostAvailable, ConnectionException, OSError)
+
+_LOG = logging.getLogger(__name__)
+_PROBE_SECONDS = 1.0
+_REBUILD_SECONDS = 3.0
+
+
+def open_cluster(settings: Settings) -> Cluster:
+    """A cluster for the settings' contact points, which the driver resolves now and never again."""
+    profile = ExecutionProfile(
+        load_balancing_policy=DCAwareRoundRobinPolicy(settings.cassandra_local_dc),
+        consistency_level=ConsistencyLevel.LOCAL_QUORUM,
+        serial_consistency_level=ConsistencyLevel.LOCAL_SERIAL,
+        request_timeout=TIMEOUT,
+        row_factory=tuple_factory,
+    )
+    login = None
+    if settings.cassandra_username:
+        login = PlainTextAuthProvider(settings.cassandra_username, settings.cassandra_password)
+    return Cluster(
+        [point.strip() for point in settings.cassandra_contact_points.split(",")],
+        port=settings.cassandra_port,
+        auth_provider=login,
+        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+        connection_class=LibevConnection,
+        # 4 is what Cassandra 4 and 5 both speak, without the checksums that Python would pay for.
+        protocol_version=4,
+        compression=False,
+        reconnection_policy=ConstantReconnectionPolicy(1.0, max_attempts=None),
+        connect_timeout=TIMEOUT,
+        control_connection_timeout=TIMEOUT,
+        idle_heartbeat_interval=2,
+        idle_heartbeat_timeout=2,
+        schema_metadata_enabled=False,
+        token_metadata_enabled=False,
+        executor_threads=2,
+    )
+
+
+class Connection:
+    """Prepared statements on a session that is rebuilt when no host has answered for some seconds."""
+
+    def __init__(self, open: Callable[[], Cluster], statements: Mapping[str, str], report: Callable[[float], None]) -> None:
+        """`statements`: CQL by name, all of which must prepare; `report` is told 1 (reached) and 0 (lost)."""
+        self._open = open
+        self._cql = statements
+        self._report = report
+        self._cluster: Cluster | None = None
+        self._session: Session | None = None
+        self._prepared: dict[str, PreparedStatement] = {}
+        self._answered = float("-inf")
+        self._failure: str | None = "not reached yet"
+        report(0)
+        self._stop = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, name="store-keeper", daemon=True)
+        self._keeper.start()
+
+    def start(self, name: str, values: Sequence[Any]) -> ResponseFuture:
+        """Send the statement of that name; finish() waits for its rows."""
+        if self._session is None:
+            raise StoreUnavailable(f"the store is away: {self._failure}")
+        try:
+            return self._session.execute_async(self._prepared[name].bind(values), timeout=TIMEOUT)
+        except FAILURES as error:
+            raise self._lost(error) from error
+
+    def finish(self, future: ResponseFuture) -> list[tuple[Any, ...]]:
+        """The rows of a statement that was started."""
+        try:
+            rows = future.result().current_rows
+        except FAILURES as error:
+            raise self._lost(error) from error
+        self._found()
+        return rows  # type: ignore[no-any-return]
+
+    def execute(self, name: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        return self.finish(self.start(name, values))
+
+    def state(self) -> str | None:
+        """None while the store answers, else why it does not."""
+        return self._failure
+
+    def reached(self) -> bool:
+        """Whether there has been a session with every statement prepared."""
+        return self._session is not None
+
+    def close(self) -> None:
+        self._stop.set()
+        self._keeper.join()
+        if self._cluster:
+            self._cluster.shutdown()
+
+    def _found(self) -> None:
+        self._answered = time.monotonic()
+        if self._failure is not None:
+            self._failure = None
+            self._report(1)
+            _LOG.warning("store reached")
+
+    def _lost(self, error: BaseException) -> StoreUnavailable:
+        reason = " ".join(str(error).split())
+        if self._failure is None:
+            self._report(0)
+            _LOG.error("store lost", extra={"reason": reason})
+        self._failure = reason
+        return StoreUnavailable(f"the store does not answer: {reason}")
+
+    def _keep(self) -> None:
+        lost_since = time.monotonic()
+        while not self._stop.is_set():
+            if self._session is None:
+                self._connect()
+            elif time.monotonic() - self._answered >= _PROBE_SECONDS and not self._probe():
+                if time.monotonic() - max(self._answered, lost_since) >= _REBUILD_SECONDS:
+                    self._connect()
+                    lost_since = time.monotonic()
+            self._stop.wait(_PROBE_SECONDS)
+
+    def _probe(self) -> bool:
+        try:
+            self.execute("probe", ())
+        except StoreUnavailable:
+            return False
+        return True
+
+    def _connect(self) -> None:
+        """Make a new session, from names resolved anew, and put it in the old one's place."""
+        cluster = None
+        try:
+            cluster = self._open()
+            session = cluster.connect()
+            session.default_fetch_size = None
+            prepared = {name: session.prepare(cql) for name, cql in self._cql.items()}
+        except FAILURES as error:
+            self._lost(error)
+            if cluster:
+                cluster.shutdown()
+            return
+        old, self._cluster = self._cluster, cluster
+        self._prepared, self._session = prepared, session
+        self._found()
+        if old:
+            old.shutdown()

@@ -1,0 +1,89 @@
+"""Make or update Cassandra's keyspace and tables: `python -m service.store.schema`. The only place with DDL."""
+
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+from cassandra.cluster import Session
+
+from service.settings import Settings, SettingsError
+from service.store.connection import FAILURES, open_cluster
+
+_WAIT_SECONDS = 120
+_DDL_SECONDS = 30
+_KEPT = ("predictions", "buckets", "thumbnails")
+
+
+def apply(session: Session, settings: Settings) -> None:
+    """Create what is missing and alter the compaction where retention has changed; else nothing."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,47}", settings.cassandra_keyspace):
+        raise SettingsError(f"LOOKBOOK_CASSANDRA_KEYSPACE={settings.cassandra_keyspace}: not a keyspace's name")
+    wanted = compaction(settings.retention)
+    text = "{" + ", ".join(f"'{key}': '{value}'" for key, value in wanted.items()) + "}"
+    for statement in _statements(settings, text):
+        session.execute(statement, timeout=_DDL_SECONDS)
+    for table in _KEPT:
+        ((found,),) = session.execute(
+            "SELECT compaction FROM system_schema.tables WHERE keyspace_name = %s AND table_name = %s",
+            (settings.cassandra_keyspace, table),
+        )
+        if not _same(dict(found), wanted):
+            session.execute(
+                f"ALTER TABLE {settings.cassandra_keyspace}.{table} WITH compaction = {text}", timeout=_DDL_SECONDS
+            )
+
+
+def compaction(retention: int) -> dict[str, str]:
+    """Compaction options: windows of a thirtieth of the retention (seconds), unified where it is 0."""
+    if not retention:
+        return {"class": "UnifiedCompactionStrategy"}
+    return {
+        "class": "TimeWindowCompactionStrategy",
+        "compaction_window_unit": "MINUTES",
+        "compaction_window_size": str(max(1, retention // 30 // 60)),
+    }
+
+
+def _statements(settings: Settings, compaction: str) -> list[str]:
+    text = (Path(__file__).parent / "schema.cql").read_text()
+    for name, value in {
+        "keyspace": settings.cassandra_keyspace,
+        "data_centre": settings.cassandra_local_dc.replace("'", "''"),
+        "replication": str(settings.cassandra_replication),
+        "compaction": compaction,
+    }.items():
+        text = text.replace(f"<{name}>", value)
+    lines = [line for line in text.splitlines() if not line.startswith("--")]
+    return [statement for statement in "\n".join(lines).split(";") if statement.strip()]
+
+
+def _same(found: dict[str, str], wanted: dict[str, str]) -> bool:
+    return found["class"].endswith(wanted["class"]) and all(
+        found.get(key) == value for key, value in wanted.items() if key != "class"
+    )
+
+
+def main() -> int:
+    settings = Settings.from_environment(os.environ)
+    until = time.monotonic() + _WAIT_SECONDS
+    while True:
+        cluster = open_cluster(settings)
+        try:
+            apply(cluster.connect(), settings)
+            print(f"schema: keyspace {settings.cassandra_keyspace} is up to date")
+            return 0
+        except FAILURES as error:
+            reason = " ".join(str(error).split())
+            if time.monotonic() > until:
+                print(f"schema: {reason}", file=sys.stderr)
+                return 1
+            print(f"schema: waiting for Cassandra: {reason}", file=sys.stderr)
+        finally:
+            cluster.shutdown()
+        time.sleep(2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""Bearer tokens from a file, read again when it changes."""
+
+import hmac
+from pathlib import Path
+
+
+class Tokens:
+    """The tokens of a file, one a line; empty lines don't count."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises OSError where the file cannot be read."""
+        self._path = path
+        self._stamp: tuple[int, int, int] | None = None
+        self._tokens: list[bytes] = []
+        self._refresh()
+
+    def accepts(self, token: str) -> bool:
+        """Whether the token is one of the file's; compares in constant time."""
+        try:
+            self._refresh()
+        except FileNotFoundError:
+            pass  # being replaced: the tokens known so far still hold
+        given = token.encode()
+        # A list, not any(): every token is compared whichever matches.
+        return any([hmac.compare_digest(given, known) for known in self._tokens])
+
+    def _refresh(self) -> None:
+        stat = self._path.stat()
+        stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        if stamp != self._stamp:
+            lines = self._path.read_bytes().splitlines()
+            self._tokens = [line.strip() for line in lines if line.strip()]
+            self._stamp = stamp

@@ -1,0 +1,101 @@
+"""The picture in a request's body."""
+
+import io
+import re
+from dataclasses import dataclass
+
+from flask import Request
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
+
+from service.errors import ImageTooLarge, InvalidRequest, UnsupportedMediaType
+
+FIELD = "image"
+MAX_PARTS = 8
+MAX_NAME = 1024
+
+_CHUNK = 64 * 1024
+_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A picture's bytes and the name it came with, which is text and never a path."""
+
+    data: bytes
+    file_name: str
+
+
+def read_upload(request: Request, raw: bool) -> Upload:
+    """The one picture of a multipart body or, where `raw`, of an image/* body.
+
+    Raises InvalidRequest, ImageTooLarge, UnsupportedMediaType or BodyTimeout.
+    """
+    try:
+        if request.mimetype == "multipart/form-data":
+            return _read_multipart(request)
+        if raw and request.mimetype.startswith("image/"):
+            return Upload(_read_raw(request), "")
+    except RequestEntityTooLarge as error:
+        raise ImageTooLarge(f"the request body is larger than {request.max_content_length} bytes") from error
+    wanted = "multipart/form-data" + (" or image/*" if raw else "")
+    raise UnsupportedMediaType(f"the body must be {wanted}, not {request.mimetype or 'without a type'}")
+
+
+def read_key(request: Request) -> str | None:
+    """The Idempotency-Key, None where there is none; raises InvalidRequest."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise InvalidRequest("Idempotency-Key must be 1 to 255 printable ASCII characters")
+    return key
+
+
+def _read_chunk(request: Request) -> bytes:
+    try:
+        return request.stream.read(_CHUNK)
+    except ParseException as error:
+        raise InvalidRequest(f"the chunked body is malformed: {error}") from error
+
+
+def _read_raw(request: Request) -> bytes:
+    body = io.BytesIO()
+    while chunk := _read_chunk(request):
+        body.write(chunk)
+    return body.getvalue()
+
+
+def _read_multipart(request: Request) -> Upload:
+    """Werkzeug's own form parser would turn a part without a file name into text."""
+    boundary = request.mimetype_params.get("boundary", "")
+    decoder = MultipartDecoder(boundary.encode("ascii", "replace"), max_parts=MAX_PARTS)
+    pictures: list[tuple[str, io.BytesIO]] = []
+    others: list[str] = []
+    part: io.BytesIO | None = None
+    while True:
+        try:
+            event: Event = decoder.next_event()
+        except (ValueError, RequestEntityTooLarge) as error:
+            raise InvalidRequest(f"the multipart body is malformed: {error}") from error
+        if isinstance(event, NeedData):
+            decoder.receive_data(_read_chunk(request) or None)
+        elif isinstance(event, Field | File):
+            part = None
+            if event.name == FIELD:
+                part = io.BytesIO()
+                pictures.append((event.filename or "" if isinstance(event, File) else "", part))
+            else:
+                others.append(event.name)
+        elif isinstance(event, Data) and part is not None:
+            part.write(event.data)
+        elif isinstance(event, Epilogue):
+            break
+    if len(pictures) > 1:
+        raise InvalidRequest(f"{len(pictures)} parts named '{FIELD}'; send one picture a request")
+    if not pictures:
+        seen = ", ".join(repr(name[:100]) for name in others) or "none"
+        raise InvalidRequest(f"no part named '{FIELD}' in the form; parts found: {seen}")
+    name, body = pictures[0]
+    if len(name) > MAX_NAME:
+        raise InvalidRequest(f"the file name is longer than {MAX_NAME} characters")
+    return Upload(body.getvalue(), name.replace("\0", "\ufffd"))

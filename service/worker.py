@@ -1,0 +1,174 @@
+"""gunicorn's threaded worker, made safe against slow clients.
+
+gthread (gunicorn 27.0) reads a request's head in a thread, so as many slow clients as there are
+threads stop it; and it closes connections politely in its only event loop, where one client that
+does not hang up holds all others for two seconds. Here both wait in the event loop without
+blocking it, and a body must arrive within a time.
+"""
+
+import selectors
+import socket
+import struct
+import time
+from collections import deque
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
+
+from gunicorn import http
+from gunicorn.config import Config
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from service.errors import BodyTimeout
+
+HEAD_SECONDS = 10
+HEAD_BYTES = 64 * 1024
+LINGER_SECONDS = 2
+SEND_SECONDS = 10
+
+_READ = 64 * 1024
+# A body that the app has not read is thrown away if it is there already; else the connection closes.
+_DRAIN_SECONDS = 0.02
+
+
+class Source:
+    """What the parser reads a request from: a socket, until a deadline."""
+
+    def __init__(self, sock: socket.socket, seconds: float) -> None:
+        self._sock = sock
+        self._seconds = seconds
+        self._deadline = 0.0
+
+    def begin(self) -> None:
+        """A request's head is there; its body must follow in time."""
+        self._deadline = time.monotonic() + self._seconds
+
+    def recv(self, size: int) -> bytes:
+        """Raises BodyTimeout, which passes through Werkzeug's stream where an OSError would not."""
+        left = self._deadline - time.monotonic()
+        try:
+            self._sock.settimeout(max(left, 0.001))
+            return self._sock.recv(size)
+        except TimeoutError:
+            raise BodyTimeout(f"the request body did not arrive within {self._seconds} seconds") from None
+        finally:
+            self._sock.settimeout(None)
+
+
+class Connection(TConn):
+    """A connection and as much of its next request's head as has come."""
+
+    def __init__(self, cfg: Config, sock: socket.socket, client: Any, server: Any, body_seconds: int) -> None:
+        super().__init__(cfg, sock, client, server)
+        self.head = bytearray()
+        self.source = Source(sock, body_seconds)
+        self.parser = http.get_parser(cfg, self.source, client)
+        self.data_ready = True
+
+
+class Worker(ThreadWorker):
+    """Hands a connection to a thread once a whole head is there, and takes it back to close it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lingering: deque[Connection] = deque()
+
+    def accept(self, listener: socket.socket) -> None:
+        try:
+            sock, client = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        self.nr_conns += 1
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_SECONDS, 0))
+        body_seconds = self.app.settings.body_timeout
+        self._await_head(Connection(self.cfg, sock, client, listener.getsockname(), body_seconds))
+
+    def on_client_socket_readable(self, conn: Connection, client: socket.socket) -> None:
+        """A kept-alive connection speaks again."""
+        self.poller.unregister(client)
+        self.keepalived_conns.remove(conn)
+        self._await_head(conn)
+
+    def on_pending_socket_readable(self, conn: Connection, client: socket.socket) -> None:
+        """More of a head has come."""
+        if self._read_head(conn):
+            self.poller.unregister(client)
+            self.pending_conns.remove(conn)
+
+    def finish_request(self, conn: Connection, future: "Future[Any]") -> None:
+        """A thread is done with a request; true keeps the connection for the next."""
+        if future.cancelled() or not future.result():
+            self._linger(conn)
+            return
+        conn.head += conn.parser.unreader.take_buffered()
+        if conn.head:
+            conn.sock.setblocking(False)
+            self._await_head(conn)
+            return
+        super().finish_request(conn, future)
+
+    def murder_pending(self) -> None:
+        super().murder_pending()
+        while self.lingering and self.lingering[0].timeout <= time.monotonic():
+            self._drop(self.lingering[0])
+
+    def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
+        return keepalive and bool(conn.parser.finish_body(deadline=time.monotonic() + _DRAIN_SECONDS))
+
+    def _await_head(self, conn: Connection) -> None:
+        if self._read_head(conn):
+            return
+        conn.timeout = time.monotonic() + HEAD_SECONDS
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+    def _read_head(self, conn: Connection) -> bool:
+        """Read what is there; whether the connection has left the event loop, to a thread or for good."""
+        try:
+            data = conn.sock.recv(_READ)
+        except BlockingIOError:
+            data = None
+        except OSError:
+            data = b""
+        if data == b"":
+            self.nr_conns -= 1
+            conn.close()
+            return True
+        conn.head += data or b""
+        if b"\r\n\r\n" not in conn.head and len(conn.head) < HEAD_BYTES:
+            return False
+        conn.parser.unreader.unread(bytes(conn.head))
+        conn.head.clear()
+        conn.source.begin()
+        self.enqueue_req(conn)
+        return True
+
+    def _linger(self, conn: Connection) -> None:
+        """Close as RFC 9112 section 9.6 says, so that an answer to half a request is not lost."""
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.nr_conns -= 1
+            conn.close()
+            return
+        conn.sock.setblocking(False)
+        conn.timeout = time.monotonic() + LINGER_SECONDS
+        self.lingering.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_lingering_readable, conn))
+
+    def _on_lingering_readable(self, conn: Connection, client: socket.socket) -> None:
+        try:
+            if client.recv(_READ):
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass  # reset by the client: as good as closed
+        self._drop(conn)
+
+    def _drop(self, conn: Connection) -> None:
+        self.poller.unregister(conn.sock)
+        self.lingering.remove(conn)
+        self.nr_conns -= 1
+        conn.close()

@@ -1,0 +1,87 @@
+"""Batches of training pictures, made on the fly and the same for the same seed."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from service.bundle import InputSpec
+from service.preprocessing import decode, to_array
+from training import augment
+from training.data import LABELS, Photo, one_of
+
+MAX_PIXELS = 100_000_000
+# Pictures are kept at this many times the network's size, so that a zoom finds detail.
+DETAIL = 1.5
+
+
+class Clothes(keras.utils.PyDataset):
+    """Half photographs, half Fashion-MNIST: arrays (n, height, width, 3) and label masks (n, 13)."""
+
+    def __init__(
+        self,
+        photos: Sequence[Photo],
+        fashion: tuple[NDArray[np.uint8], NDArray[np.uint8]],
+        spec: InputSpec,
+        *,
+        steps: int,
+        batch: int,
+        seed: int,
+    ) -> None:
+        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=16)
+        self._photos = [_kept(photo, spec) for photo in photos]
+        self._masks = np.stack([one_of(photo.labels) for photo in photos])
+        self._drawings, self._numbers = fashion
+        self._spec, self._steps, self._batch, self._seed = spec, steps, batch, seed
+        self._epoch = 0
+        self._shares = _shares(self._masks)
+
+    def __len__(self) -> int:
+        return self._steps
+
+    def on_epoch_end(self) -> None:
+        self._epoch += 1
+
+    def resume(self, epoch: int) -> None:
+        """Go on with the pictures of `epoch`, counted from 0."""
+        self._epoch = epoch
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        rng = np.random.default_rng([self._seed, self._epoch, index])
+        half = self._batch // 2
+        side = self._spec.height
+        chosen = rng.choice(len(self._photos), half, p=self._shares)
+        drawn = rng.integers(len(self._drawings), size=self._batch - half)
+        pictures = [augment.photo(self._photos[i], side, rng) for i in chosen]
+        for i in drawn:
+            backdrop = self._photos[int(rng.integers(len(self._photos)))]
+            pictures.append(augment.fashion(self._drawings[i], backdrop, side, rng))
+        masks = np.concatenate([self._masks[chosen], np.eye(len(LABELS), dtype=np.float32)[self._numbers[drawn]]])
+        mean, std = (np.array(values, np.float32) for values in (self._spec.mean, self._spec.std))
+        return (np.stack(pictures).astype(np.float32) / 255 - mean) / std, masks
+
+
+def arrays(photos: Sequence[Photo], spec: InputSpec) -> NDArray[np.float32]:
+    """The photographs as they are served, (n, height, width, channels)."""
+    return np.concatenate([to_array(decode(p.path.read_bytes(), spec, MAX_PIXELS), spec) for p in photos])
+
+
+def fashion_arrays(drawings: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]:
+    """The drawings as they are served, (n, height, width, channels)."""
+    return np.concatenate([to_array(Image.fromarray(drawing), spec) for drawing in drawings])
+
+
+def _kept(photo: Photo, spec: InputSpec) -> Image.Image:
+    picture = decode(photo.path.read_bytes(), spec, MAX_PIXELS).convert("RGB")
+    side = int(spec.height * DETAIL)
+    picture.thumbnail((side, side), Image.Resampling.BICUBIC)
+    return picture
+
+
+def _shares(masks: NDArray[np.float32]) -> NDArray[np.float64]:
+    """How often each photograph is drawn: rare labels more, by the root of their count."""
+    counts = masks.sum(axis=0)
+    weight = np.array([1 / np.sqrt(counts[mask > 0].sum()) for mask in masks])
+    return weight / weight.sum()

@@ -1,0 +1,131 @@
+"""Train the shipped models: `python -m training.train NAME --fashion DIR --photos DIR --out DIR`."""
+
+import argparse
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from service.bundle import InputSpec
+from training import network
+from training.batches import Clothes, arrays, fashion_arrays
+from training.data import CALIBRATION_FOLDS, LABELS, TEST_FOLDS, one_of, read_fashion, read_photos
+
+WHITE = (255, 255, 255)
+CLOTHES_INPUT = InputSpec(64, 64, "rgb", "pad", WHITE, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+MLP_INPUT = InputSpec(28, 28, "grayscale", "stretch", WHITE, (0.0,), (1.0,))
+STEPS_AN_EPOCH = 250
+CALIBRATION_DRAWINGS = 5_000
+
+
+def train_clothes(
+    fashion: Path, photos: Path, work: Path, *, steps: int, batch: int = 96, seed: int = 1
+) -> tuple[keras.Model, float]:
+    """The network for thirteen labels, and its temperature; resumes what it finds in `work`."""
+    keras.utils.set_random_seed(seed)
+    every = read_photos(photos)
+    drawings, numbers = read_fashion(fashion, "train")
+    model = network.residual(CLOTHES_INPUT, len(LABELS))
+    model.compile(
+        keras.optimizers.AdamW(_schedule(steps, peak=3e-3), weight_decay=0.02, clipnorm=1.0),
+        network.loss(smoothing=0.05),
+        metrics=[network.one_of_accuracy],
+        jit_compile=False,
+    )
+    data = Clothes(
+        [photo for photo in every if photo.fold not in TEST_FOLDS + CALIBRATION_FOLDS],
+        (drawings[:-CALIBRATION_DRAWINGS], numbers[:-CALIBRATION_DRAWINGS]),
+        CLOTHES_INPUT,
+        steps=min(STEPS_AN_EPOCH, steps),
+        batch=batch,
+        seed=seed,
+    )
+    _fit(model, data, work, epochs=-(-steps // STEPS_AN_EPOCH))
+    kept = [photo for photo in every if photo.fold in CALIBRATION_FOLDS]
+    # As many drawings as photographs: both decide the temperature alike.
+    some = slice(-CALIBRATION_DRAWINGS, None, max(1, CALIBRATION_DRAWINGS // len(kept)))
+    pictures = np.concatenate([arrays(kept, CLOTHES_INPUT), fashion_arrays(drawings[some], CLOTHES_INPUT)])
+    masks = np.concatenate(
+        [np.stack([one_of(photo.labels) for photo in kept]), np.eye(len(LABELS), dtype=np.float32)[numbers[some]]]
+    )
+    return model, temperature(model.predict(pictures, verbose=0), masks)
+
+
+def train_mlp(fashion: Path, work: Path, *, epochs: int = 12, seed: int = 1) -> tuple[keras.Model, float]:
+    """The classic network for Fashion-MNIST's ten labels, and its temperature."""
+    keras.utils.set_random_seed(seed)
+    drawings, numbers = read_fashion(fashion, "train")
+    pictures, masks = fashion_arrays(drawings, MLP_INPUT), np.eye(10, dtype=np.float32)[numbers]
+    kept = CALIBRATION_DRAWINGS
+    model = network.perceptron(MLP_INPUT, 10)
+    steps = epochs * -(-(len(pictures) - kept) // 128)
+    model.compile(
+        keras.optimizers.AdamW(_schedule(steps, peak=2e-3)),
+        network.loss(smoothing=0.0),
+        metrics=[network.one_of_accuracy],
+    )
+    model.fit(pictures[:-kept], masks[:-kept], batch_size=128, epochs=epochs, verbose=2)
+    return model, temperature(model.predict(pictures[-kept:], verbose=0), masks[-kept:])
+
+
+def temperature(logits, masks) -> float:
+    """The temperature that gives the right labels the most likelihood.
+
+    Source: Guo et al., On Calibration of Modern Neural Networks, 2017.
+    """
+
+    def cost(value: float) -> float:
+        scaled = logits / value
+        scaled = scaled - scaled.max(axis=1, keepdims=True)
+        scores = np.exp(scaled) / np.exp(scaled).sum(axis=1, keepdims=True)
+        return -float(np.log((scores * masks).sum(axis=1) + 1e-12).mean())
+
+    return min((float(value) for value in np.geomspace(0.25, 4, 200)), key=cost)
+
+
+def _schedule(steps: int, peak: float) -> keras.optimizers.schedules.LearningRateSchedule:
+    warm = min(400, steps // 10)
+    return keras.optimizers.schedules.CosineDecay(
+        peak / 20, steps - warm, alpha=0.0, warmup_target=peak, warmup_steps=warm
+    )
+
+
+class _Resume(keras.callbacks.BackupAndRestore):
+    """BackupAndRestore that also tells the data which epoch comes next."""
+
+    def __init__(self, folder: Path, data: Clothes) -> None:
+        super().__init__(str(folder))
+        self._data = data
+
+    def on_train_begin(self, logs=None) -> None:
+        super().on_train_begin(logs)
+        self._data.resume(getattr(self.model, "_initial_epoch", None) or 0)
+
+
+def _fit(model: keras.Model, data: Clothes, work: Path, epochs: int) -> None:
+    work.mkdir(parents=True, exist_ok=True)
+    model.fit(data, epochs=epochs, verbose=2, callbacks=[_Resume(work / "checkpoint", data)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", choices=("lookbook-clothes", "fashion-mnist-mlp"))
+    parser.add_argument("--fashion", type=Path, required=True, help="folder of Fashion-MNIST's four .gz files")
+    parser.add_argument("--photos", type=Path, help="folder of photographs with an index.csv")
+    parser.add_argument("--work", type=Path, required=True, help="checkpoints and the trained network")
+    parser.add_argument("--steps", type=int, default=8000)
+    options = parser.parse_args()
+    if options.name == "fashion-mnist-mlp":
+        model, value = train_mlp(options.fashion, options.work)
+    elif options.photos:
+        model, value = train_clothes(options.fashion, options.photos, options.work, steps=options.steps)
+    else:
+        parser.error("lookbook-clothes needs --photos")
+    options.work.mkdir(parents=True, exist_ok=True)
+    model.save(options.work / "network.keras")
+    (options.work / "temperature.json").write_text(json.dumps(value))
+
+
+if __name__ == "__main__":
+    main()
