@@ -82,14 +82,14 @@ def create_app(settings: Settings, classifier: Classifier, store: Store) -> Flas
                     "path": request.path,
                     "status": response.status_code,
                     "ms": round((time.perf_counter() - g.began) * 1000, 2),
+                    **g.get("error", {}),
                 },
             )
         return response
 
     @app.errorhandler(RequestError)
     def refuse(error: RequestError) -> Response:
-        if error.status >= 500:
-            _LOG.warning("%s", error, extra={"request_id": g.request_id, "code": error.code})
+        g.error = {"error": error.code, "reason": str(error)}
         response = _error(error.status, error.code, str(error))
         if error.retry_after is not None:
             response.headers["Retry-After"] = str(error.retry_after)

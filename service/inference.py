@@ -66,4 +66,6 @@ def _check_tensor(bundle: Bundle, side: str, details: list[dict[str, object]], s
         raise BundleError(f"{bundle.model}: {len(details)} {side}s where one is needed")
     found = tuple(int(n) for n in details[0]["shape"])  # type: ignore[attr-defined]
     if found != shape or details[0]["dtype"] is not np.float32:
-        raise BundleError(f"{bundle.model}: its {side} is {details[0]['dtype']} {found}; the manifest says float32 {shape}")
+        raise BundleError(
+            f"{bundle.model}: its {side} is {details[0]['dtype']} {found}; the manifest says float32 {shape}"
+        )

@@ -52,7 +52,9 @@ class Pipeline:
             stored = self._store.get(id)
             if stored:
                 return stored, True
-        candidate = Prediction(id, prediction.file_name, prediction.top, prediction.model_name, prediction.model_version)
+        candidate = Prediction(
+            id, prediction.file_name, prediction.top, prediction.model_name, prediction.model_version
+        )
         with metrics.store_seconds.time():
             standing = self._store.put_if_absent(candidate, picture)
         if standing is candidate:

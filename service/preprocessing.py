@@ -75,9 +75,10 @@ def to_array(image: Image.Image, spec: InputSpec) -> NDArray[np.float32]:
     image = _fit(image, spec)
     if image.mode != mode:
         image = image.convert(mode)
-    array = np.asarray(image, np.float32).reshape(1, spec.height, spec.width, spec.channels)
-    scale = 1 / (255 * np.array(spec.std, np.float32))
-    return array * scale - np.array(spec.mean, np.float32) / np.array(spec.std, np.float32)
+    pixels = np.asarray(image, np.float32).reshape(1, spec.height, spec.width, spec.channels)
+    mean, std = np.array(spec.mean, np.float32), np.array(spec.std, np.float32)
+    array: NDArray[np.float32] = (pixels / np.float32(255) - mean) / std
+    return array
 
 
 def thumbnail(image: Image.Image) -> bytes:

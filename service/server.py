@@ -13,8 +13,8 @@ from service import logs
 from service.cpus import available_cpus
 from service.settings import Settings
 
-# Threads beyond those that requests may take, so that health and metrics always find one.
-SPARE_THREADS = 16
+# Threads beyond those that requests may take, to refuse the others.
+SPARE_THREADS = 8
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -53,7 +53,7 @@ def _forget_worker(_: Any, worker: Any) -> None:
     # Imported here: prometheus_client looks at its folder's variable once, when it is loaded.
     from prometheus_client.multiprocess import mark_process_dead
 
-    mark_process_dead(worker.pid)
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 
 def run(settings: Settings) -> None:

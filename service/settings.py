@@ -13,8 +13,8 @@ class SettingsError(Exception):
     """A setting that cannot be used; the message names it and says why."""
 
 
-def _setting(default: Any, help: str, *, least: int | None = None, choices: tuple[str, ...] = ()) -> Any:
-    return field(default=default, metadata={"help": help, "least": least, "choices": choices})
+def _setting(default: Any, help: str, *, least: int = 0, most: int = 2**31 - 1, choices: tuple[str, ...] = ()) -> Any:
+    return field(default=default, metadata={"help": help, "least": least, "most": most, "choices": choices})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +22,19 @@ class Settings:
     """Every setting, with its default and its help text in the field's metadata."""
 
     bind: str = _setting("127.0.0.1:8080", "address and port to listen on")
-    workers: int = _setting(0, "worker processes; 0: one for each CPU of the quota", least=0)
+    workers: int = _setting(0, "worker processes; 0: one for each CPU of the quota")
     model: str = _setting("models/lookbook-clothes/1.0.0", "folder of the model bundle")
     store: str = _setting("sqlite", "where answers are kept: sqlite or cassandra", choices=("sqlite", "cassandra"))
     sqlite_path: str = _setting("lookbook.sqlite", "file of the SQLite store")
     cassandra_contact_points: str = _setting("127.0.0.1", "names or addresses of Cassandra nodes, comma-separated")
-    cassandra_port: int = _setting(9042, "CQL port", least=1)
+    cassandra_port: int = _setting(9042, "CQL port", least=1, most=65535)
     cassandra_local_dc: str = _setting("datacenter1", "the local data centre")
     cassandra_keyspace: str = _setting("lookbook", "keyspace")
     cassandra_username: str = _setting("", "role to log in as; empty: no login")
     cassandra_password: str = _setting("", "its password")
     cassandra_replication: int = _setting(1, "replicas in the local data centre (schema)", least=1)
-    shards: int = _setting(1, "partitions that ten minutes of answers are spread over, 1 to 256", least=1)
-    retention: int = _setting(0, "seconds that answers are kept; 0: for ever", least=0)
+    shards: int = _setting(1, "partitions that ten minutes of answers are spread over, 1 to 256", least=1, most=256)
+    retention: int = _setting(0, "seconds that answers are kept; 0: for ever", most=630_720_000)
     thumbnails: bool = _setting(True, "keep a thumbnail of each picture")
     max_bytes: int = _setting(8 * 1024 * 1024, "largest request body in bytes", least=1)
     max_pixels: int = _setting(25_000_000, "largest picture in pixels", least=1)
@@ -51,7 +51,11 @@ class Settings:
             if name.startswith(PREFIX) and name not in known:
                 raise SettingsError(f"{name} is not a setting; `lookbook serve --help` lists them")
         return cls(
-            **{entry.name: _parse(name, environment[name], entry) for name, entry in known.items() if name in environment}
+            **{
+                entry.name: _parse(name, environment[name], entry)
+                for name, entry in known.items()
+                if name in environment
+            }
         )
 
 
@@ -73,9 +77,9 @@ def _parse(name: str, text: str, entry: "dataclasses.Field[Any]") -> Any:
             raise SettingsError(f"{name}={text}: must be true or false")
         return text.lower() == "true"
     if isinstance(entry.default, int):
-        least = entry.metadata["least"]
-        if not text.isascii() or not text.isdigit() or int(text) < least:
-            raise SettingsError(f"{name}={text}: must be a whole number of at least {least}")
+        least, most = entry.metadata["least"], entry.metadata["most"]
+        if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+            raise SettingsError(f"{name}={text}: must be a whole number, at least {least} and at most {most}")
         return int(text)
     choices = entry.metadata["choices"]
     if choices and text not in choices:

@@ -1,6 +1,7 @@
 """Bearer tokens from a file, read again when it changes."""
 
 import hmac
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -16,13 +17,11 @@ class Tokens:
 
     def accepts(self, token: str) -> bool:
         """Whether the token is one of the file's; compares in constant time."""
-        try:
+        with suppress(FileNotFoundError):  # being replaced: the tokens known so far still hold
             self._refresh()
-        except FileNotFoundError:
-            pass  # being replaced: the tokens known so far still hold
         given = token.encode()
-        # A list, not any(): every token is compared whichever matches.
-        return any([hmac.compare_digest(given, known) for known in self._tokens])
+        matches = [hmac.compare_digest(given, known) for known in self._tokens]
+        return any(matches)
 
     def _refresh(self) -> None:
         stat = self._path.stat()

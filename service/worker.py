@@ -9,14 +9,17 @@ blocking it, and a body must arrive within a time.
 import selectors
 import socket
 import struct
+import threading
 import time
 from collections import deque
-from concurrent.futures import Future
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 from gunicorn import http
 from gunicorn.config import Config
+from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from service.errors import BodyTimeout
@@ -26,52 +29,60 @@ HEAD_BYTES = 64 * 1024
 LINGER_SECONDS = 2
 SEND_SECONDS = 10
 
+PROBES = (b"GET /livez", b"GET /readyz", b"GET /metrics")
+PROBE_THREADS = 2
+
 _READ = 64 * 1024
-# A body that the app has not read is thrown away if it is there already; else the connection closes.
-_DRAIN_SECONDS = 0.02
+_DRAIN_BYTES = 256 * 1024
 
 
 class Source:
     """What the parser reads a request from: a socket, until a deadline."""
 
-    def __init__(self, sock: socket.socket, seconds: float) -> None:
+    def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._seconds = seconds
         self._deadline = 0.0
 
-    def begin(self) -> None:
-        """A request's head is there; its body must follow in time."""
-        self._deadline = time.monotonic() + self._seconds
+    def allow(self, seconds: float) -> None:
+        """From now on, reading may take so long altogether."""
+        self._deadline = time.monotonic() + seconds
 
     def recv(self, size: int) -> bytes:
         """Raises BodyTimeout, which passes through Werkzeug's stream where an OSError would not."""
         left = self._deadline - time.monotonic()
         try:
-            self._sock.settimeout(max(left, 0.001))
+            self._sock.settimeout(max(left, 0))
             return self._sock.recv(size)
-        except TimeoutError:
-            raise BodyTimeout(f"the request body did not arrive within {self._seconds} seconds") from None
+        except (TimeoutError, BlockingIOError):
+            raise BodyTimeout("the request body did not arrive in time") from None
         finally:
             self._sock.settimeout(None)
 
 
-class Connection(TConn):
+class Connection(TConn):  # type: ignore[misc]
     """A connection and as much of its next request's head as has come."""
 
-    def __init__(self, cfg: Config, sock: socket.socket, client: Any, server: Any, body_seconds: int) -> None:
+    def __init__(self, cfg: Config, sock: socket.socket, client: Any, server: Any) -> None:
         super().__init__(cfg, sock, client, server)
         self.head = bytearray()
-        self.source = Source(sock, body_seconds)
+        self.source = Source(sock)
         self.parser = http.get_parser(cfg, self.source, client)
         self.data_ready = True
 
 
-class Worker(ThreadWorker):
+class Worker(ThreadWorker):  # type: ignore[misc]
     """Hands a connection to a thread once a whole head is there, and takes it back to close it."""
+
+    wsgi: Callable[..., Any]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.lingering: deque[Connection] = deque()
+        self.serving = threading.local()
+
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        self.probes = ThreadPoolExecutor(PROBE_THREADS)
+        return super().get_thread_pool()  # type: ignore[no-any-return]
 
     def accept(self, listener: socket.socket) -> None:
         try:
@@ -81,8 +92,7 @@ class Worker(ThreadWorker):
         self.nr_conns += 1
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_SECONDS, 0))
-        body_seconds = self.app.settings.body_timeout
-        self._await_head(Connection(self.cfg, sock, client, listener.getsockname(), body_seconds))
+        self._await_head(Connection(self.cfg, sock, client, listener.getsockname()))
 
     def on_client_socket_readable(self, conn: Connection, client: socket.socket) -> None:
         """A kept-alive connection speaks again."""
@@ -113,8 +123,26 @@ class Worker(ThreadWorker):
         while self.lingering and self.lingering[0].timeout <= time.monotonic():
             self._drop(self.lingering[0])
 
-    def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
-        return keepalive and bool(conn.parser.finish_body(deadline=time.monotonic() + _DRAIN_SECONDS))
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        app = self.wsgi
+        self.wsgi = lambda environ, start: app(environ, partial(self._start_response, start))
+
+    def handle(self, conn: Connection) -> Any:
+        self.serving.conn = conn
+        return super().handle(conn)
+
+    def _start_response(self, start: Callable[..., Any], *arguments: Any) -> Any:
+        """Announce that the connection closes where the app left a body unread that is still on its way."""
+        conn: Connection = self.serving.conn
+        conn.source.allow(0)
+        try:
+            drained = conn.parser.finish_body(max_bytes=_DRAIN_BYTES)
+        except (BodyTimeout, ParseException, OSError):
+            drained = False
+        if not drained:
+            conn.parser.mesg.force_close()
+        return start(*arguments)
 
     def _await_head(self, conn: Connection) -> None:
         if self._read_head(conn):
@@ -138,10 +166,12 @@ class Worker(ThreadWorker):
         conn.head += data or b""
         if b"\r\n\r\n" not in conn.head and len(conn.head) < HEAD_BYTES:
             return False
+        pool = self.probes if conn.head.startswith(PROBES) else self.tpool
         conn.parser.unreader.unread(bytes(conn.head))
         conn.head.clear()
-        conn.source.begin()
-        self.enqueue_req(conn)
+        conn.source.allow(self.app.settings.body_timeout)
+        future = pool.submit(self.handle, conn)
+        future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
         return True
 
     def _linger(self, conn: Connection) -> None:

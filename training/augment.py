@@ -78,9 +78,7 @@ def _plain(drawing: NDArray[np.uint8], side: int, rng: np.random.Generator) -> I
     return grey.resize((side, side), Image.Resampling.BICUBIC).convert("RGB")
 
 
-def _painted(
-    drawing: NDArray[np.uint8], backdrop: Image.Image, side: int, rng: np.random.Generator
-) -> Rgb:
+def _painted(drawing: NDArray[np.uint8], backdrop: Image.Image, side: int, rng: np.random.Generator) -> Rgb:
     large = Image.fromarray(drawing).resize((side, side), Image.Resampling.BICUBIC)
     shade = np.asarray(warp(large, side, rng, zoom=(0.55, 1.1), turn=20, fill=0), np.float32) / 255
     # Dark parts inside a garment belong to it: close the holes of the mask before it is used.

@@ -52,7 +52,7 @@ def train_clothes(
     return model, temperature(model.predict(pictures, verbose=0), masks)
 
 
-def train_mlp(fashion: Path, work: Path, *, epochs: int = 12, seed: int = 1) -> tuple[keras.Model, float]:
+def train_mlp(fashion: Path, *, epochs: int = 12, seed: int = 1) -> tuple[keras.Model, float]:
     """The classic network for Fashion-MNIST's ten labels, and its temperature."""
     keras.utils.set_random_seed(seed)
     drawings, numbers = read_fashion(fashion, "train")
@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=8000)
     options = parser.parse_args()
     if options.name == "fashion-mnist-mlp":
-        model, value = train_mlp(options.fashion, options.work)
+        model, value = train_mlp(options.fashion)
     elif options.photos:
         model, value = train_clothes(options.fashion, options.photos, options.work, steps=options.steps)
     else:

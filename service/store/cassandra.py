@@ -21,7 +21,7 @@ _WIDEST = 32
 _COLUMNS = "id, file_name, labels, scores, model_name, model_version"
 
 _STATEMENTS = {
-    "probe": "SELECT key FROM {ks}.idempotency_keys WHERE key = ''",
+    "probe": "SELECT key FROM {ks}.idempotency_keys WHERE key = 'probe'",
     "put": f"INSERT INTO {{ks}}.predictions (bucket, shard, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) USING TTL ?",
     "put_if_absent": f"INSERT INTO {{ks}}.predictions (bucket, shard, {_COLUMNS})"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS USING TTL ?",

@@ -60,7 +60,9 @@ def open_cluster(settings: Settings) -> Cluster:
 class Connection:
     """Prepared statements on a session that is rebuilt when no host has answered for some seconds."""
 
-    def __init__(self, open: Callable[[], Cluster], statements: Mapping[str, str], report: Callable[[float], None]) -> None:
+    def __init__(
+        self, open: Callable[[], Cluster], statements: Mapping[str, str], report: Callable[[float], None]
+    ) -> None:
         """`statements`: CQL by name, all of which must prepare; `report` is told 1 (reached) and 0 (lost)."""
         self._open = open
         self._cql = statements
@@ -126,14 +128,15 @@ class Connection:
         return StoreUnavailable(f"the store does not answer: {reason}")
 
     def _keep(self) -> None:
-        lost_since = time.monotonic()
+        tried = time.monotonic()
         while not self._stop.is_set():
+            now = time.monotonic()
+            silent = now - self._answered
             if self._session is None:
                 self._connect()
-            elif time.monotonic() - self._answered >= _PROBE_SECONDS and not self._probe():
-                if time.monotonic() - max(self._answered, lost_since) >= _REBUILD_SECONDS:
-                    self._connect()
-                    lost_since = time.monotonic()
+            elif silent >= _PROBE_SECONDS and not self._probe() and min(silent, now - tried) >= _REBUILD_SECONDS:
+                self._connect()
+                tried = time.monotonic()
             self._stop.wait(_PROBE_SECONDS)
 
     def _probe(self) -> bool:

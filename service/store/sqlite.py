@@ -3,6 +3,7 @@
 import json
 import queue
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from service.prediction import Prediction, from_order, order
 from service.store import KEY_SECONDS, TIMEOUT, Page, Query, cut
 
 _CONNECTIONS = 4
+_WAIT = TIMEOUT / 2  # for another thread, and again for another process
 _COLUMNS = "key, file_name, labels, scores, model_name, model_version"
 _LIVE = "(expires IS NULL OR expires > :now)"
 
@@ -30,6 +32,8 @@ class SqliteStore:
         self._report = report
         self._retention = retention
         self._failure: str | None = None
+        # SQLite's own waiting is unfair: between threads it can starve one of them.
+        self._writing = threading.Lock()
         self._free: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         try:
             for _ in range(_CONNECTIONS):
@@ -133,7 +137,7 @@ class SqliteStore:
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         try:
-            connection = self._free.get(timeout=TIMEOUT)
+            connection = self._free.get(timeout=_WAIT)
         except queue.Empty:
             raise StoreUnavailable("the store is busy") from None
         try:
@@ -152,18 +156,23 @@ class SqliteStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._connection() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+        if not self._writing.acquire(timeout=_WAIT):
+            raise StoreUnavailable("the store is busy")
+        try:
+            with self._connection() as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                    connection.execute("COMMIT")
+                finally:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+        finally:
+            self._writing.release()
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=TIMEOUT, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.executescript((Path(__file__).parent / "schema.sql").read_text())

@@ -1,0 +1,49 @@
+PYTHON ?= python3
+VENV = .venv
+TRAINING = .venv-training
+
+.PHONY: help run test lint bench pages cassandra train lock clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+
+run: $(VENV)/serving ## serve on 127.0.0.1:8080, with SQLite and the bundled model
+	$(VENV)/bin/python -m service serve
+
+test: $(VENV)/testing ## run the tests; those on Cassandra skip where none runs
+	$(VENV)/bin/python -m pytest
+
+lint: $(VENV)/testing ## ruff and mypy
+	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
+
+cassandra: ## start a Cassandra for the tests and benchmarks, in Docker on 127.0.0.1:9042
+	tests/cassandra
+
+bench: $(VENV)/testing ## measure requests, CPU time and memory (wants wrk)
+	$(VENV)/bin/python -m benchmarks.bench
+
+pages: $(VENV)/testing ## measure the cost of a page at 1,000 and at 1,000,000 rows
+	$(VENV)/bin/python -m benchmarks.pages
+
+train: $(TRAINING)/training ## train and write the bundles: make train FASHION=DIR PHOTOS=DIR
+	training/train "$(TRAINING)/bin/python" "$(FASHION)" "$(PHOTOS)"
+
+lock: $(VENV)/testing ## renew requirements*.txt from pyproject.toml
+	$(VENV)/bin/pip install --quiet uv
+	for extra in "" dev training; do \
+	    $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	        --no-annotate --custom-compile-command "make lock" $${extra:+--extra $$extra} pyproject.toml \
+	        --output-file requirements$${extra:+-$$extra}.txt || exit 1; \
+	done
+
+clean: ## remove the environments
+	rm -rf $(VENV) $(TRAINING)
+
+$(VENV)/serving: requirements.txt
+$(VENV)/testing: requirements-dev.txt
+$(TRAINING)/training: requirements-training.txt
+
+$(VENV)/serving $(VENV)/testing $(TRAINING)/training:
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	touch $@

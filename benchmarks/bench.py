@@ -1,0 +1,124 @@
+"""What a request costs: `python -m benchmarks.bench`, which `make bench` calls."""
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from benchmarks import table
+from benchmarks.cases import SMALL, Case, Sample, cases
+from benchmarks.errors import BenchmarkError
+from benchmarks.keyspace import keyspace, unreachable
+from benchmarks.load import Body, drive, soak, write_body
+from benchmarks.machine import machine
+from benchmarks.server import Server, serve
+from service.bundle import read_bundle
+from service.inference import Classifier
+from service.preprocessing import preprocess
+from service.settings import Settings
+
+_KEYSPACE = "lookbook_bench"
+_WARM_UP_SECONDS = 2
+_INVOKE_SECONDS = 1.0
+_POINTS = 10
+
+
+def print_costs(found: list[Case], seconds: int) -> None:
+    names = ("", "model", "requests/s", "p50 ms", "p99 ms", "CPU ms", "invoke ms", "VmRSS of the worker, MB", "ready s")
+    table.head(names, texts=2)
+    for case in found:
+        table.row(_measure(case, seconds))
+
+
+def print_memory(found: list[Case], count: int) -> None:
+    marks = [f"{count * point // _POINTS:,}" for point in range(1, _POINTS + 1)]
+    table.head(("VmRSS of the worker, MB, after requests", *marks), texts=1)
+    for case in found:
+        with _served(case) as (server, body):
+            resident = [f"{server.resident():.1f}" for _ in soak(server.url, body, count, _POINTS)]
+        table.row((case.name, *resident))
+
+
+def _measure(case: Case, seconds: int) -> tuple[str, ...]:
+    with _served(case) as (server, body):
+        drive(server.url, body, _WARM_UP_SECONDS)
+        before = server.cpu_seconds()
+        load = drive(server.url, body, seconds)
+        cpu_ms = (server.cpu_seconds() - before) / load.requests * 1000
+        resident = server.resident()
+    return (
+        case.name,
+        "/".join(case.sample.model.parts[-2:]),
+        f"{load.requests / load.seconds:,.0f}",
+        f"{load.p50:.1f}",
+        f"{load.p99:.1f}",
+        f"{cpu_ms:.2f}",
+        f"{_invoke_ms(case.sample):.3f}",
+        f"{resident:.1f}",
+        f"{server.seconds:.2f}",
+    )
+
+
+def _invoke_ms(sample: Sample) -> float:
+    """CPU milliseconds in the engine for one picture, in this process."""
+    classifier = Classifier(read_bundle(sample.model))
+    array = preprocess(sample.picture.read_bytes(), classifier.bundle.input, Settings().max_pixels)
+    began, count = time.process_time(), 0
+    while time.process_time() - began < _INVOKE_SECONDS:
+        classifier.classify(array)
+        count += 1
+    return (time.process_time() - began) / count * 1000
+
+
+@contextmanager
+def _served(case: Case) -> Iterator[tuple[Server, Body]]:
+    with tempfile.TemporaryDirectory(prefix="lookbook-bench-") as folder:
+        body = write_body(case.sample.picture, Path(folder, "body"))
+        settings = {
+            "LOOKBOOK_STORE": case.store,
+            "LOOKBOOK_SQLITE_PATH": f"{folder}/lookbook.sqlite",
+            "LOOKBOOK_CASSANDRA_KEYSPACE": _KEYSPACE,
+            "LOOKBOOK_MODEL": str(case.sample.model),
+            "LOOKBOOK_THUMBNAILS": str(case.thumbnails).lower(),
+        }
+        with serve(settings, Path(folder, "log")) as server:
+            yield server, body
+
+
+def _run(options: argparse.Namespace) -> None:
+    if not shutil.which("wrk"):
+        raise BenchmarkError("wrk is needed (Debian's package wrk)")
+    print(f"{machine()}\n")
+    with ExitStack() as stack:
+        stores = ["sqlite"]
+        if reason := unreachable():
+            print(f"cassandra is left out: {reason}\n")
+        else:
+            stack.enter_context(keyspace(_KEYSPACE))
+            stores.append("cassandra")
+        found = cases(stores, options.only)
+        if options.soak:
+            print_memory([case for case in found if case.sample == SMALL and case.thumbnails], options.soak)
+        else:
+            print_costs(found, options.seconds)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench", description=__doc__)
+    parser.add_argument("--seconds", type=int, default=8, help="how long each row is measured (default: 8)")
+    parser.add_argument("--only", default="", metavar="SUBSTRING", help="rows with this in their names")
+    parser.add_argument("--soak", type=int, metavar="N", help="instead: the worker's memory over N requests")
+    try:
+        _run(parser.parse_args())
+    except BenchmarkError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

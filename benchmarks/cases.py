@@ -1,0 +1,46 @@
+"""The rows of bench.py's table."""
+
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from benchmarks.errors import BenchmarkError
+
+_ROOT = Path(__file__).parent.parent
+_MLP = _ROOT / "models/fashion-mnist-mlp/1.0.0"
+_CLOTHES = _ROOT / "models/lookbook-clothes/1.0.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A picture and the model that classifies it."""
+
+    name: str
+    picture: Path
+    model: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A store, a sample, and whether thumbnails are kept."""
+
+    store: str
+    sample: Sample
+    thumbnails: bool
+
+    @property
+    def name(self) -> str:
+        return f"{self.store}, {self.sample.name}, thumbnails {'on' if self.thumbnails else 'off'}"
+
+
+SMALL = Sample("28x28 PNG", _MLP / "golden/fashion-8.png", _MLP)
+PHOTO = Sample("640x480 JPEG", _ROOT / "benchmarks/photo.jpg", _CLOTHES if _CLOTHES.exists() else _MLP)
+
+
+def cases(stores: list[str], only: str) -> list[Case]:
+    """Those with `only` in their names; raises BenchmarkError where there is none."""
+    every = [Case(*parts) for parts in product(stores, (SMALL, PHOTO), (False, True))]
+    found = [case for case in every if only in case.name]
+    if not found:
+        raise BenchmarkError(f"no row has '{only}' in its name")
+    return found

@@ -1,0 +1,55 @@
+"""Keyspaces that live as long as a benchmark."""
+
+import dataclasses
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cassandra.cluster import Session
+
+from service.settings import Settings
+from service.store.connection import FAILURES, open_cluster
+from service.store.schema import apply
+
+_TABLES = ("predictions", "buckets", "thumbnails", "idempotency_keys")
+_DDL_SECONDS = 60
+
+
+def unreachable() -> str | None:
+    """Why Cassandra is left out, None where it answers."""
+    # The driver says the same in many lines.
+    logging.getLogger("cassandra").setLevel("CRITICAL")
+    settings = Settings.from_environment(os.environ)
+    cluster = open_cluster(settings)
+    try:
+        cluster.connect()
+    except FAILURES:
+        return f"no answer at {settings.cassandra_contact_points}:{settings.cassandra_port}"
+    finally:
+        cluster.shutdown()
+    return None
+
+
+@contextmanager
+def keyspace(name: str) -> Iterator[tuple[Settings, Session]]:
+    """Lookbook's tables, empty, in a keyspace of that name, which is dropped before and after."""
+    settings = dataclasses.replace(Settings.from_environment(os.environ), store="cassandra", cassandra_keyspace=name)
+    cluster = open_cluster(settings)
+    try:
+        session = cluster.connect()
+        _drop(session, name)
+        apply(session, settings)
+        for table in _TABLES:
+            # Cassandra would keep a copy of what is dropped.
+            session.execute(f"ALTER TABLE {name}.{table} WITH allow_auto_snapshot = false", timeout=_DDL_SECONDS)
+        try:
+            yield settings, session
+        finally:
+            _drop(session, name)
+    finally:
+        cluster.shutdown()
+
+
+def _drop(session: Session, name: str) -> None:
+    session.execute(f"DROP KEYSPACE IF EXISTS {name}", timeout=_DDL_SECONDS)

@@ -1,0 +1,98 @@
+"""Rows with times in the past, and the quick ways to fill a store with them."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from uuid import UUID
+
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Session
+from cassandra.concurrent import execute_concurrent
+from cassandra.query import BatchStatement, BatchType
+
+from service.prediction import FIRST_YEAR, bucket, created_at, id_maker, order, shard
+
+_HOUR = 3600 * 10**9
+_SILENCE = 180 * 24 * _HOUR
+_MILLISECOND = 10**6
+
+_TOP = ["Bag", "Sandal", "Sneaker"], [0.9, 0.06, 0.04]
+_ROW = ("photo.jpg", *_TOP, "lookbook-clothes", "1.0.0")
+
+_BATCH = 200
+_BATCHES_AT_ONCE = 8
+_LOAD_SECONDS = 60
+
+
+def hourly(count: int, now: int) -> Sequence[int]:
+    """Nanoseconds since 1970, one row an hour up to `now`; fewer than `count` where Lookbook's list begins later."""
+    first = int(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC).timestamp()) * 10**9
+    return range(now, first, -_HOUR)[:count][::-1]
+
+
+def dense(count: int, now: int) -> Sequence[int]:
+    """A thousand rows a second."""
+    return range(now - count * _MILLISECOND, now, _MILLISECOND)
+
+
+def stretches(count: int, now: int) -> Sequence[int]:
+    """A thousand rows a second twice, with half a year of silence between."""
+    return [*dense(count // 2, now - _SILENCE), *dense(count - count // 2, now)]
+
+
+SPACINGS: dict[str, Callable[[int, int], Sequence[int]]] = {
+    "one an hour": hourly,
+    "1,000 a second": dense,
+    "two stretches of 1,000 a second, 180 days apart": stretches,
+}
+
+
+def make_ids(times: Sequence[int]) -> list[UUID]:
+    """Ids of those times, oldest first."""
+    make = id_maker(clock=iter(times).__next__)
+    return [make() for _ in times]
+
+
+def fill_sqlite(path: str, ids: Sequence[UUID]) -> None:
+    """Into tables that SqliteStore has made."""
+    name, labels, scores, *model = _ROW
+    tail = (name, json.dumps(labels), json.dumps(scores), *model)
+    with sqlite3.connect(path) as connection:
+        connection.executemany(
+            "INSERT INTO predictions (key, file_name, labels, scores, model_name, model_version)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            ((order(id), *tail) for id in ids),
+        )
+    connection.close()
+
+
+def fill_cassandra(session: Session, keyspace: str, ids: Sequence[UUID]) -> None:
+    """Into tables that schema.apply has made, a partition's rows in batches; the directory with them."""
+    profile = session.execution_profile_clone_update(EXEC_PROFILE_DEFAULT, request_timeout=_LOAD_SECONDS)
+    execute_concurrent(
+        session,
+        ((batch, None) for batch in _batches(session, keyspace, ids)),
+        concurrency=_BATCHES_AT_ONCE,
+        execution_profile=profile,
+    )
+
+
+def _batches(session: Session, keyspace: str, ids: Sequence[UUID]) -> Iterator[BatchStatement]:
+    put = session.prepare(
+        f"INSERT INTO {keyspace}.predictions"
+        " (bucket, shard, id, file_name, labels, scores, model_name, model_version) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    )
+    put_bucket = session.prepare(f"INSERT INTO {keyspace}.buckets (year, bucket, shards) VALUES (?, ?, 1)")
+    for number, group in groupby(ids, bucket):
+        members = list(group)
+        yield _batch(put_bucket, [(created_at(members[0]).year, number)])
+        for start in range(0, len(members), _BATCH):
+            yield _batch(put, [(number, shard(id), id, *_ROW) for id in members[start : start + _BATCH]])
+
+
+def _batch(statement: object, rows: list[tuple[object, ...]]) -> BatchStatement:
+    # Unlogged and of one partition, a batch is one write, which Cassandra's limit on batches spares.
+    batch = BatchStatement(BatchType.UNLOGGED)
+    batch.add_all([statement] * len(rows), rows)
+    return batch

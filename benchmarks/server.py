@@ -1,0 +1,99 @@
+"""The real service as a process of its own, and what the kernel counts of it."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+
+from benchmarks.errors import BenchmarkError
+from service.settings import PREFIX
+
+_READY_SECONDS = 60
+_POLL_SECONDS = 0.01
+# gunicorn gives its workers 25 seconds.
+_STOP_SECONDS = 40
+
+
+class Server:
+    """`lookbook serve` with one worker; `seconds` is the time from its start to the first 200 of /readyz."""
+
+    def __init__(self, process: subprocess.Popen[bytes], url: str, log: Path, began: float) -> None:
+        """`began` is time.monotonic() before the start; raises BenchmarkError where readiness does not come."""
+        self.url = url
+        self._process = process
+        self._await_ready(log, began)
+        self.seconds = time.monotonic() - began
+        (self.worker,) = _children(process.pid)
+
+    def cpu_seconds(self) -> float:
+        """CPU time of master and worker, user and system."""
+        return sum(_cpu_seconds(pid) for pid in (self._process.pid, self.worker))
+
+    def resident(self) -> float:
+        """The worker's VmRSS in MB (a million bytes)."""
+        lines = Path(f"/proc/{self.worker}/status").read_text().splitlines()
+        (line,) = [line for line in lines if line.startswith("VmRSS:")]
+        return int(line.split()[1]) * 1024 / 1e6
+
+    def _await_ready(self, log: Path, began: float) -> None:
+        while not _is_ready(self.url):
+            if self._process.poll() is not None:
+                said = [line for line in log.read_text().splitlines() if line.startswith("lookbook: ")]
+                raise BenchmarkError(f"the service did not start: {said[-1] if said else self._process.returncode}")
+            if time.monotonic() - began > _READY_SECONDS:
+                raise BenchmarkError(f"the service was not ready after {_READY_SECONDS} seconds")
+            time.sleep(_POLL_SECONDS)
+
+
+@contextmanager
+def serve(settings: Mapping[str, str], log: Path) -> Iterator[Server]:
+    """The service on a free port, with `settings` by their names in the environment; its lines go to `log`."""
+    address = f"127.0.0.1:{_free_port()}"
+    command = Path(sys.executable).with_name("lookbook")
+    environment = {**_environment(), **settings, "LOOKBOOK_BIND": address, "LOOKBOOK_WORKERS": "1"}
+    began = time.monotonic()
+    with log.open("wb") as lines:
+        process = subprocess.Popen([command, "serve"], env=environment, stdout=lines, stderr=lines)
+    try:
+        yield Server(process, f"http://{address}", log, began)
+    finally:
+        process.terminate()
+        process.wait(_STOP_SECONDS)
+
+
+def _environment() -> dict[str, str]:
+    """This process's, without Lookbook's settings other than where Cassandra is."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(f"{PREFIX}CASSANDRA_") or not name.startswith(PREFIX)
+    }
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/readyz", timeout=5).status_code == 200
+    except requests.ConnectionError:
+        return False
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _cpu_seconds(pid: int) -> float:
+    # The command's name, in parentheses, may hold anything: count from behind it, see proc_pid_stat(5).
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

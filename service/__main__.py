@@ -1,0 +1,5 @@
+"""`python -m service` is `lookbook`."""
+
+from service.cli import main
+
+main()

@@ -1,0 +1,187 @@
+"""What the tests stand on: real parts, never stand-ins."""
+
+import os
+import tempfile
+
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="lookbook-test-metrics-")
+
+import io
+import json
+import shutil
+import socket
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cassandra.cluster import Session
+from flask import Flask
+from flask.testing import FlaskClient
+from PIL import Image
+
+from service.app import create_app
+from service.bundle import Bundle, read_bundle
+from service.inference import Classifier
+from service.settings import Settings
+from service.store import Store
+from service.store.cassandra import CassandraStore
+from service.store.connection import FAILURES, open_cluster
+from service.store.schema import apply
+from service.store.sqlite import SqliteStore
+from tests.running import Service, until
+
+ROOT = Path(__file__).parent.parent
+MLP = ROOT / "models/fashion-mnist-mlp/1.0.0"
+CLOTHES = ROOT / "models/lookbook-clothes/1.0.0"
+PHOTOS = ROOT / "tests/data/photos"
+BAG = MLP / "golden/fashion-8.png"
+
+CONTAINER = os.environ.get("CASSANDRA_NAME", "lookbook-cassandra")
+CASSANDRA_PORT = int(os.environ.get("CASSANDRA_PORT", "9042"))
+
+
+@pytest.fixture(scope="session")
+def bundle() -> Bundle:
+    return read_bundle(MLP)
+
+
+@pytest.fixture(scope="session")
+def classifier(bundle: Bundle) -> Classifier:
+    return Classifier(bundle)
+
+
+@pytest.fixture(scope="session")
+def clothes() -> Classifier:
+    return Classifier(read_bundle(CLOTHES))
+
+
+@pytest.fixture(scope="session")
+def cassandra_server() -> Settings:
+    """Settings of a real Cassandra; skips where there is none, unless CASSANDRA=required."""
+    try:
+        socket.create_connection(("127.0.0.1", CASSANDRA_PORT), 1).close()
+    except OSError:
+        line = f"no Cassandra on 127.0.0.1:{CASSANDRA_PORT}: start one with `make cassandra`"
+        if os.environ.get("CASSANDRA") == "required":
+            pytest.fail(line)
+        pytest.skip(line)
+    return Settings(
+        store="cassandra",
+        cassandra_port=CASSANDRA_PORT,
+        cassandra_username="cassandra",
+        cassandra_password="cassandra",
+        cassandra_keyspace=f"test_{uuid.uuid4().hex[:12]}",
+    )
+
+
+@pytest.fixture(scope="session")
+def cassandra_session(cassandra_server: Settings) -> Iterator[Session]:
+    """A session with the tests' keyspace in place."""
+    with open_cluster(cassandra_server) as cluster:
+        session = cluster.connect()
+        apply(session, cassandra_server)
+        yield session
+        session.execute(f"DROP KEYSPACE {cassandra_server.cassandra_keyspace}", timeout=30)
+
+
+@pytest.fixture
+def cassandra(cassandra_server: Settings, cassandra_session: Session) -> Iterator[Settings]:
+    """Settings of a real Cassandra with empty tables."""
+
+    def reached() -> bool:
+        try:
+            cassandra_session.execute("SELECT key FROM system.local")
+        except FAILURES:
+            return False
+        return True
+
+    yield cassandra_server
+    # A test may have taken Cassandra away: the session finds it again by itself.
+    until(reached)
+    for table in ("predictions", "buckets", "thumbnails", "idempotency_keys"):
+        cassandra_session.execute(f"TRUNCATE {cassandra_server.cassandra_keyspace}.{table}", timeout=30)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("cassandra", marks=pytest.mark.cassandra)])
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Store]]:
+    """Opens the same store again and again, of each kind in turn."""
+    opened: list[Store] = []
+    settings = request.getfixturevalue("cassandra") if request.param == "cassandra" else Settings()
+
+    def make(**options: int) -> Store:
+        if request.param == "cassandra":
+            opened.append(CassandraStore(replace(settings, **options), lambda _: None))
+        else:
+            opened.append(SqliteStore(str(tmp_path / "store.sqlite"), lambda _: None, options.get("retention", 0)))
+        until(opened[-1].reached)
+        return opened[-1]
+
+    yield make
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(open_store: Callable[..., Store]) -> Store:
+    return open_store()
+
+
+@pytest.fixture
+def make_app(tmp_path: Path, classifier: Classifier) -> Iterator[Callable[..., Flask]]:
+    """Makes the app on SQLite, with any settings."""
+    stores: list[Store] = []
+
+    def make(**options: object) -> Flask:
+        stores.append(SqliteStore(str(tmp_path / "app.sqlite"), lambda _: None))
+        return create_app(Settings(**options), classifier, stores[-1])
+
+    yield make
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask]) -> Flask:
+    return make_app()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """Starts `lookbook serve` with any settings; ends it after the test."""
+    running: list[Service] = []
+
+    def start(prefix: tuple[str, ...] = (), **options: object) -> Service:
+        defaults = {"model": MLP, "sqlite_path": tmp_path / "serve.sqlite", "workers": 1}
+        running.append(Service({**defaults, **options}, tmp_path / f"serve-{len(running)}.log", prefix))
+        return running[-1]
+
+    yield start
+    for service in running:
+        service.stop()
+
+
+@pytest.fixture
+def altered(tmp_path: Path) -> Callable[[Callable[[dict], None]], Path]:
+    """Copies the smallest bundle with its manifest changed."""
+
+    def make(change: Callable[[dict], None]) -> Path:
+        folder = tmp_path / "bundle"
+        shutil.copytree(MLP, folder)
+        manifest = json.loads((folder / "model.json").read_text())
+        change(manifest)
+        (folder / "model.json").write_text(json.dumps(manifest))
+        return folder
+
+    return make
+
+
+def encoded(image: Image.Image, format: str = "PNG", **options: object) -> bytes:
+    out = io.BytesIO()
+    image.save(out, format, **options)
+    return out.getvalue()

@@ -1,0 +1,142 @@
+"""Many at once, on one worker."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+import requests
+from PIL import Image
+
+from service.settings import Settings
+from tests.conftest import BAG, encoded
+from tests.running import Service, until
+
+HEAD = b"POST /v1/predictions HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 1000\r\n\r\n"
+
+
+@contextmanager
+def liveness(service: Service) -> Iterator[list[float]]:
+    """Asks /livez all the time; afterwards the list holds the seconds that each answer took."""
+    taken: list[float] = []
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.liveness", str(service.port)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as asking:
+        assert asking.stdout
+        taken.append(float(asking.stdout.readline()))
+        yield taken
+        rest, _ = asking.communicate(timeout=60)
+        taken += [float(line) for line in rest.splitlines()]
+        assert asking.returncode == 0
+
+
+def heavy() -> bytes:
+    """A small file that takes long to decode."""
+    return encoded(Image.new("RGB", (4900, 4900), (1, 2, 3)))
+
+
+def test_livez_answers_while_a_hundred_requests_queue(serve: Callable[..., Service]) -> None:
+    service = serve().ready()
+    picture = heavy()
+    with liveness(service) as taken, ThreadPoolExecutor(100) as pool:
+        answers = list(pool.map(lambda _: service.send(picture), range(100)))
+    assert {answer.status_code for answer in answers} <= {201, 503}
+    assert sum(answer.status_code == 201 for answer in answers) >= 32
+    assert all("Retry-After" in answer.headers for answer in answers if answer.status_code == 503)
+    assert len(taken) > 20
+    assert max(taken) < 0.1
+
+
+def test_livez_answers_while_two_hundred_clients_send_a_byte_a_second(serve: Callable[..., Service]) -> None:
+    service = serve().ready()
+    with ExitStack() as stack:
+        socks = [stack.enter_context(socket.create_connection(("127.0.0.1", service.port), 10)) for _ in range(200)]
+        with liveness(service) as taken:
+            for sock in socks[:100]:
+                sock.sendall(HEAD)
+            for second in range(8):
+                for number, sock in enumerate(socks):
+                    text = b"P" if number < 100 else HEAD[second : second + 1]
+                    try:
+                        sock.sendall(text)
+                    except OSError:
+                        continue  # refused and closed by the server
+                time.sleep(1)
+    assert len(taken) > 100
+    assert max(taken) < 0.1
+    until(lambda: service.send(BAG.read_bytes()).status_code == 201)
+
+
+def test_uploads_at_the_size_limit_fit_into_memory(serve: Callable[..., Service]) -> None:
+    service = serve().ready()
+    limit = Settings().max_bytes
+    noise = np.random.default_rng(1).integers(0, 256, (1670, 1670, 3), np.uint8)
+    picture = encoded(Image.fromarray(noise), compress_level=0)
+    assert 0.95 * limit < len(picture) < limit
+    most = 0
+    with ThreadPoolExecutor(100) as pool:
+        sending = [pool.submit(service.send, picture) for _ in range(100)]
+        while not all(future.done() for future in sending):
+            most = max(most, service.resident())
+            time.sleep(0.01)
+    assert {future.result().status_code for future in sending} <= {201, 503}
+    assert most < 512 * 1024 * 1024
+
+
+def kill_under_load(service: Service) -> None:
+    """Kill every worker in the midst of writes: what was acknowledged must be found again."""
+    acknowledged: list[str] = []
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            try:
+                response = service.send(BAG.read_bytes())
+            except requests.ConnectionError:
+                continue
+            if response.status_code == 201:
+                acknowledged.append(response.json()["id"])
+
+    with ThreadPoolExecutor(8) as pool:
+        writers = [pool.submit(write) for _ in range(8)]
+        for _ in range(3):
+            before = len(acknowledged)
+            until(lambda before=before: len(acknowledged) > before + 50)
+            killed = service.workers()
+            for pid in killed:
+                os.kill(pid, signal.SIGKILL)
+            until(lambda killed=killed: service.workers() and not set(killed) & set(service.workers()))
+        stop.set()
+        for writer in writers:
+            writer.result()
+    until(lambda: service.send(BAG.read_bytes()).status_code == 201)
+    assert len(acknowledged) > 150
+    assert set(acknowledged) <= service.all_ids()
+
+
+def test_killed_workers_lose_nothing_on_sqlite(serve: Callable[..., Service]) -> None:
+    kill_under_load(serve(workers=2).ready())
+
+
+def one_key_at_once(service: Service) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: service.send(BAG.read_bytes(), **{"Idempotency-Key": "the-key"}), range(20)))
+    codes = Counter(answer.status_code for answer in answers)
+    assert codes == {200: 19, 201: 1}, [answer.text for answer in answers]
+    assert len({answer.text for answer in answers}) == 1
+    assert service.all_ids() == {answers[0].json()["id"]}
+
+
+def test_one_key_twenty_at_once_is_one_record_on_sqlite(serve: Callable[..., Service]) -> None:
+    one_key_at_once(serve(workers=2).ready())

@@ -1,0 +1,222 @@
+import io
+import struct
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from service.bundle import InputSpec
+from service.errors import ImageTooLarge, InvalidImage, UnsupportedMediaType
+from service.inference import Classifier
+from service.preprocessing import decode, preprocess, thumbnail, to_array
+from tests.conftest import BAG, PHOTOS, encoded
+
+SPEC = InputSpec(32, 32, "rgb", "pad", (255, 255, 255), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+LIMIT = 25_000_000
+PICTURES = sorted(PHOTOS.glob("*.jpg"))[:6]
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def interlaced(image: Image.Image) -> bytes:
+    """The picture as an Adam7 PNG, which Pillow reads but does not write."""
+    pixels = np.asarray(image.convert("RGB"))
+    rows = b""
+    for x, y, across, down in ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)):  # fmt: skip  # noqa: E501
+        part = pixels[y::down, x::across]
+        rows += b"".join(b"\0" + row.tobytes() for row in part if row.size)
+    head = struct.pack(">IIBBBBB", image.width, image.height, 8, 2, 0, 0, 1)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def sixteen_bit(image: Image.Image) -> bytes:
+    return encoded(Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257))
+
+
+def rotated(image: Image.Image, format: str) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return encoded(image.transpose(Image.Transpose.ROTATE_90), format, exif=exif, **quality(format))
+
+
+def quality(format: str) -> dict[str, int]:
+    return {"quality": 95, "subsampling": 0} if format == "JPEG" else {}
+
+
+def transparent(image: Image.Image) -> tuple[bytes, bytes]:
+    """The picture with its left half transparent over a wrong colour, and what it shows on white."""
+    odd = image.convert("RGB")
+    odd.paste((0, 200, 0), (0, 0, image.width // 2, image.height))
+    shown = image.convert("RGB")
+    shown.paste((255, 255, 255), (0, 0, image.width // 2, image.height))
+    alpha = Image.new("L", image.size, 255)
+    alpha.paste(0, (0, 0, image.width // 2, image.height))
+    odd.putalpha(alpha)
+    return encoded(odd), encoded(shown)
+
+
+def forms(image: Image.Image) -> dict[str, tuple[bytes, bytes]]:
+    """The picture in each odd form, with the plain 8-bit RGB picture that it must be taken for."""
+    rgb = encoded(image.convert("RGB"))
+    palette = image.convert("P", palette=Image.Palette.ADAPTIVE)
+    cmyk = encoded(image.convert("CMYK"), "JPEG", **quality("JPEG"))
+    return {
+        "16-bit grey": (sixteen_bit(image), encoded(image.convert("L").convert("RGB"))),
+        "8-bit grey": (encoded(image.convert("L")), encoded(image.convert("L").convert("RGB"))),
+        "CMYK": (cmyk, rgb),
+        "palette": (encoded(palette), encoded(palette.convert("RGB"))),
+        "interlaced": (interlaced(image), rgb),
+        "transparent": transparent(image),
+        "rotated PNG": (rotated(image, "PNG"), rgb),
+        "rotated JPEG": (rotated(image, "JPEG"), encoded(image, "JPEG", **quality("JPEG"))),
+        "WebP": (encoded(image, "WEBP", lossless=True), rgb),
+        "black and white": (encoded(image.convert("1")), encoded(image.convert("1").convert("RGB"))),
+    }
+
+
+@pytest.mark.parametrize("form", forms(Image.new("RGB", (8, 8))))
+def test_odd_forms_are_classified_as_the_same_picture(clothes: Classifier, form: str) -> None:
+    for path in PICTURES:
+        odd, plain = forms(Image.open(path))[form]
+        scores, expected = (clothes.classify(preprocess(data, clothes.bundle.input, LIMIT)) for data in (odd, plain))
+        best = int(expected.argmax())
+        assert abs(scores[best] - expected[best]) < 0.02, f"{form} of {path.name}"
+        assert int(scores.argmax()) == best or expected.max() - np.sort(expected)[-2] < 0.02
+
+
+def test_a_drawing_is_read_to_the_last_bit(classifier: Classifier) -> None:
+    array = preprocess(BAG.read_bytes(), classifier.bundle.input, LIMIT)
+    assert array.dtype == np.float32
+    assert np.array_equal(np.rint(array[0, :, :, 0] * 255).astype(np.uint8), np.asarray(Image.open(BAG)))
+
+
+def test_a_large_jpeg_is_taken_for_the_same_png(clothes: Classifier) -> None:
+    large = Image.open(PHOTOS / "shirt.jpg").resize((1536, 2048), Image.Resampling.BICUBIC)
+    scores = [
+        clothes.classify(preprocess(data, clothes.bundle.input, LIMIT)).max()
+        for data in (encoded(large), encoded(large, "JPEG", quality=95), encoded(large, "JPEG", progressive=True))
+    ]
+    assert max(scores) - min(scores) < 0.02
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"hello", b"<html></html>", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"GIF89a" + bytes(40), b"%PDF-1.7"],
+)
+def test_what_is_no_jpeg_png_or_webp_is_refused(data: bytes) -> None:
+    with pytest.raises(UnsupportedMediaType, match="not a JPEG, PNG or WebP"):
+        decode(data, SPEC, LIMIT)
+
+
+def test_real_pictures_of_other_formats_are_refused() -> None:
+    for format in ("GIF", "BMP", "TIFF", "PPM", "ICO"):
+        with pytest.raises(UnsupportedMediaType):
+            decode(encoded(Image.new("RGB", (32, 32)), format), SPEC, LIMIT)
+
+
+def test_an_empty_file_is_refused() -> None:
+    with pytest.raises(InvalidImage, match="empty"):
+        decode(b"", SPEC, LIMIT)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.5, 0.9])
+def test_a_truncated_picture_is_refused(format: str, share: float) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
+    data = encoded(Image.fromarray(noise), format)
+    with pytest.raises(InvalidImage):
+        decode(data[: max(12, int(len(data) * share))], SPEC, LIMIT)
+
+
+def test_too_many_pixels_are_refused_before_they_are_decoded() -> None:
+    data = encoded(Image.new("L", (13_000, 13_000)))
+    assert len(data) < 200_000
+    with pytest.raises(ImageTooLarge, match=r"169\.0 megapixels; the limit is 25\.0"):
+        decode(data[:1000], SPEC, LIMIT)
+
+
+@pytest.mark.parametrize("resize", ["pad", "stretch", "crop"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 900), (900, 1), (31, 33), (32, 32), (400, 300)])
+@pytest.mark.parametrize("color", ["rgb", "grayscale"])
+def test_every_shape_fits(resize: str, size: tuple[int, int], color: str) -> None:
+    channels = 3 if color == "rgb" else 1
+    spec = InputSpec(32, 24, color, resize, (255, 255, 255), (0.5,) * channels, (0.5,) * channels)
+    array = preprocess(encoded(Image.new("RGB", size, (0, 0, 0))), spec, LIMIT)
+    assert array.shape == (1, 32, 24, channels)
+    assert float(array.min()) == -1
+    assert float(array.max()) == (1 if resize == "pad" and size[0] * 32 != size[1] * 24 else -1)
+
+
+def test_padding_centres_the_picture() -> None:
+    array = to_array(Image.new("RGB", (16, 32)), SPEC)[0, :, :, 0]
+    assert array[:, :8].min() == 1
+    assert array[:, 8:24].max() == 0
+    assert array[:, 24:].min() == 1
+
+
+def test_a_thumbnail_is_a_small_webp() -> None:
+    image = Image.open(io.BytesIO(thumbnail(Image.open(PHOTOS / "shirt.jpg"))))
+    assert image.format == "WEBP"
+    assert max(image.size) == 96
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.binary(max_size=200), st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\x40\0\0\0WEBPVP8 "])
+)
+def test_noise_is_refused_and_nothing_else_happens(noise: bytes, head: bytes) -> None:
+    with pytest.raises((InvalidImage, ImageTooLarge, UnsupportedMediaType)):
+        decode(head + noise, SPEC, LIMIT)
+
+
+def mutations(data: bytes, count: int, seed: int) -> "Callable[[], list[bytes]]":
+    rng = np.random.default_rng(seed)
+    made = []
+    for _ in range(count):
+        changed = bytearray(data)
+        for _ in range(int(rng.integers(1, 12))):
+            at = int(rng.integers(len(changed)))
+            match int(rng.integers(4)):
+                case 0:
+                    changed[at] = int(rng.integers(256))
+                case 1:
+                    del changed[at : at + int(rng.integers(1, 64))]
+                case 2:
+                    changed[at:at] = rng.bytes(int(rng.integers(1, 64)))
+                case _:
+                    changed[at : at + 4] = struct.pack(">I", int(rng.integers(1 << 32)))
+            if not changed:
+                changed = bytearray(1)
+        made.append(bytes(changed))
+    return made
+
+
+def originals() -> dict[str, bytes]:
+    image = Image.open(PICTURES[0]).resize((48, 64))
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    return {
+        **{form: odd for form, (odd, _) in forms(image).items()},
+        "progressive": encoded(image, "JPEG", progressive=True, exif=exif, icc_profile=b"profile"),
+        "lossy WebP": encoded(image, "WEBP", exif=exif),
+        "tRNS": encoded(image.convert("P"), transparency=3),
+        "animated": encoded(image, "PNG", save_all=True, append_images=[image.transpose(Image.Transpose.ROTATE_180)]),
+    }
+
+
+@pytest.mark.parametrize("form", originals())
+def test_thousands_of_mutated_pictures_end_in_an_answer_or_a_refusal(form: str) -> None:
+    for data in mutations(originals()[form], 400, seed=len(form)):
+        try:
+            image = decode(data, SPEC, 1_000_000)
+        except (InvalidImage, ImageTooLarge, UnsupportedMediaType):
+            continue
+        else:
+            assert np.isfinite(to_array(image, SPEC)).all()
+            assert thumbnail(image)

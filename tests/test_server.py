@@ -1,0 +1,87 @@
+"""What `lookbook serve` does as a process."""
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+
+from service.cpus import available_cpus
+from tests.conftest import BAG, MLP
+from tests.running import Service, until
+
+
+def refusal(service: Service) -> str:
+    """The line with which it refuses to start."""
+    assert service.process.wait(30) != 0
+    (line,) = [line for line in service.log.read_text().splitlines() if line.startswith("lookbook: /")]
+    return line
+
+
+def flipped(folder: Path) -> None:
+    content = bytearray((folder / "model.tflite").read_bytes())
+    content[-1000] ^= 1
+    (folder / "model.tflite").write_bytes(content)
+
+
+def test_a_flipped_byte_stops_the_start(serve: Callable[..., Service], tmp_path: Path) -> None:
+    shutil.copytree(MLP, tmp_path / "b")
+    flipped(tmp_path / "b")
+    assert refusal(serve(model=tmp_path / "b")).endswith("model.tflite: its sha256 is not the manifest's")
+
+
+def test_a_missing_file_stops_the_start(serve: Callable[..., Service], tmp_path: Path) -> None:
+    shutil.copytree(MLP, tmp_path / "b")
+    (tmp_path / "b/golden/fashion-5.png").unlink()
+    assert refusal(serve(model=tmp_path / "b")).endswith("fashion-5.png: No such file or directory")
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda m: m["input"].update(size=[32, 32]), "its input is"),
+        (lambda m: m["golden"][0]["scores"].reverse(), "a golden score is off by"),
+        (lambda m: m.pop("labels"), "malformed manifest: no 'labels'"),
+    ],
+    ids=["shape", "golden", "labels"],
+)
+def test_a_contradiction_stops_the_start(
+    serve: Callable[..., Service], altered: Callable[..., Path], change: Callable[[dict], None], complaint: str
+) -> None:
+    assert complaint in refusal(serve(model=altered(change)))
+
+
+def test_a_store_that_cannot_be_opened_stops_the_start(serve: Callable[..., Service]) -> None:
+    assert refusal(serve(sqlite_path="/nowhere/store.sqlite")).endswith("unable to open database file")
+
+
+def test_workers_follow_the_cpus(serve: Callable[..., Service]) -> None:
+    service = serve(workers=0).ready()
+    until(lambda: len(service.workers()) == available_cpus())
+
+
+def test_it_says_that_no_token_is_set(serve: Callable[..., Service], tmp_path: Path) -> None:
+    assert "anybody who reaches" in serve().ready().log.read_text()
+    (tmp_path / "tokens").write_text("secret")
+    assert "anybody who reaches" not in serve(tokens_file=tmp_path / "tokens").ready().log.read_text()
+
+
+def test_log_lines_are_json_with_a_request_id(serve: Callable[..., Service]) -> None:
+    import json
+
+    service = serve().ready()
+    service.send(BAG.read_bytes(), **{"X-Request-Id": "my-request"})
+    lines = [json.loads(line) for line in service.log.read_text().splitlines() if line.startswith("{")]
+    (line,) = [line for line in lines if line.get("request_id") == "my-request"]
+    assert (line["method"], line["path"], line["status"]) == ("POST", "/v1/predictions", 201)
+    assert line["level"] == "INFO"
+
+
+def test_it_ends_at_once_when_told(serve: Callable[..., Service]) -> None:
+    service = serve(workers=2).ready()
+    requests.get(f"{service.url}/livez", timeout=5)
+    began = time.monotonic()
+    assert service.stop() == 0
+    assert time.monotonic() - began < 5

@@ -1,0 +1,25 @@
+import os
+from pathlib import Path
+
+from service.tokens import Tokens
+
+
+def test_a_token_of_the_file_is_accepted(tmp_path: Path) -> None:
+    (tmp_path / "tokens").write_text("one\n\ntwo\n")
+    tokens = Tokens(tmp_path / "tokens")
+    assert tokens.accepts("one")
+    assert tokens.accepts("two")
+    assert not tokens.accepts("three")
+    assert not tokens.accepts("")
+    assert not tokens.accepts("t\u00f6ken")
+
+
+def test_a_changed_file_counts_at_once(tmp_path: Path) -> None:
+    (tmp_path / "tokens").write_text("old")
+    tokens = Tokens(tmp_path / "tokens")
+    (tmp_path / "new").write_text("new")
+    os.replace(tmp_path / "new", tmp_path / "tokens")
+    assert tokens.accepts("new")
+    assert not tokens.accepts("old")
+    (tmp_path / "tokens").unlink()
+    assert tokens.accepts("new")
