@@ -3,15 +3,16 @@
 import hashlib
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from uuid import UUID
 
 from service import metrics
-from service.errors import IdempotencyKeyReused
+from service.errors import Busy, IdempotencyKeyReused
 from service.inference import Classifier
 from service.prediction import Prediction, id_maker
 from service.preprocessing import decode, thumbnail, to_array
 from service.settings import Settings
-from service.store import Store
+from service.store import TIMEOUT, Store
 from service.uploads import Upload
 
 
@@ -25,6 +26,7 @@ class Pipeline:
         self._make_id: Callable[[], UUID] = id_maker(settings.shards)
         # Decoding, too: it is what takes the memory.
         self._slots = threading.BoundedSemaphore(settings.max_inferences)
+        self._key_locks = [threading.Lock() for _ in range(64)]
 
     def answer(self, upload: Upload, key: str | None) -> tuple[Prediction, bool]:
         """The stored prediction, and whether an earlier request with the same key had stored it.
@@ -42,19 +44,28 @@ class Pipeline:
     def _answer_once(self, upload: Upload, key: str) -> tuple[Prediction, bool]:
         """Every request with the key writes to one id, so one killed half-way leaves the next to finish."""
         digest = hashlib.sha256(upload.data).digest()
-        own = self._make_id()
         # Decoded before the key is claimed: a picture that is refused must not use it up.
-        prediction, picture = self._predict(upload, own)
-        id, known = self._store.claim(key, digest, own)
+        prediction, picture = self._predict(upload, self._make_id())
+        # One at a time in this process: lightweight transactions on one row get in each other's way.
+        lock = self._key_locks[hash(key) % len(self._key_locks)]
+        if not lock.acquire(timeout=TIMEOUT):
+            raise Busy("other requests with this Idempotency-Key are under way")
+        try:
+            return self._store_once(prediction, picture, key, digest)
+        finally:
+            lock.release()
+
+    def _store_once(
+        self, prediction: Prediction, picture: bytes | None, key: str, digest: bytes
+    ) -> tuple[Prediction, bool]:
+        id, known = self._store.claim(key, digest, prediction.id)
         if known != digest:
             raise IdempotencyKeyReused("this Idempotency-Key was used with another picture")
-        if id != own:
+        if id != prediction.id:
             stored = self._store.get(id)
             if stored:
                 return stored, True
-        candidate = Prediction(
-            id, prediction.file_name, prediction.top, prediction.model_name, prediction.model_version
-        )
+        candidate = replace(prediction, id=id)
         with metrics.store_seconds.time():
             standing = self._store.put_if_absent(candidate, picture)
         if standing is candidate:

@@ -74,8 +74,11 @@ class Connection:
         self._failure: str | None = "not reached yet"
         report(0)
         self._stop = threading.Event()
+        self._tried = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="store-keeper", daemon=True)
         self._keeper.start()
+        # A worker that is started while Cassandra is up refuses nobody; one without does not wait long.
+        self._tried.wait(_PROBE_SECONDS)
 
     def start(self, name: str, values: Sequence[Any]) -> ResponseFuture:
         """Send the statement of that name; finish() waits for its rows."""
@@ -134,6 +137,7 @@ class Connection:
             silent = now - self._answered
             if self._session is None:
                 self._connect()
+                self._tried.set()
             elif silent >= _PROBE_SECONDS and not self._probe() and min(silent, now - tried) >= _REBUILD_SECONDS:
                 self._connect()
                 tried = time.monotonic()

@@ -66,7 +66,14 @@ def _same(found: dict[str, str], wanted: dict[str, str]) -> bool:
 
 
 def main() -> int:
-    settings = Settings.from_environment(os.environ)
+    try:
+        return _make(Settings.from_environment(os.environ))
+    except SettingsError as error:
+        print(f"schema: {error}", file=sys.stderr)
+        return 2
+
+
+def _make(settings: Settings) -> int:
     until = time.monotonic() + _WAIT_SECONDS
     while True:
         cluster = open_cluster(settings)
