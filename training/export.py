@@ -113,7 +113,11 @@ def main() -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         drawings, numbers = read_fashion(options.fashion, "t10k")
-        golden = list(options.golden)
+        golden = []
+        for photo in options.golden:
+            # As PNG: its pixels are the same whichever decoder reads them.
+            golden.append(Path(scratch, f"{photo.stem}.png"))
+            Image.open(photo).convert("RGB").save(golden[-1])
         for number in (1, 5, 8):
             picture = Path(scratch, f"fashion-{number}.png")
             Image.fromarray(drawings[list(numbers).index(number)]).save(picture)
