@@ -1,6 +1,8 @@
 """Bytes of a picture to the model's input, the same in training and in serving."""
 
+import functools
 import io
+import math
 import struct
 import zlib
 
@@ -47,17 +49,16 @@ def decode(data: bytes, spec: InputSpec, max_pixels: int) -> Image.Image:
         raise ImageTooLarge(
             f"the picture has {width * height / 1e6:.1f} megapixels; the limit is {max_pixels / 1e6:.1f}"
         )
-    # Twice the target keeps the last, smooth resize in charge of the quality.
-    side = max(2 * spec.width, 2 * spec.height, THUMBNAIL_SIDE)
+    share = _share_of_use(image, spec)
     try:
-        image.draft(None, (side, side))
+        image.draft(None, (math.ceil(width * share), math.ceil(height * share)))
         image.load()
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         image = _plain(image)
     except _BROKEN as error:
         raise InvalidImage(f"the picture cannot be decoded: {error}") from error
     # Shrunk first: alpha and orientation then cost nothing on large pictures.
-    factor = min(image.width, image.height) // side
+    factor = int(image.width / (width * share))
     if factor > 1:
         image = image.reduce(factor)
     if image.mode == "RGBA":
@@ -76,9 +77,15 @@ def to_array(image: Image.Image, spec: InputSpec) -> NDArray[np.float32]:
     if image.mode != mode:
         image = image.convert(mode)
     pixels = np.asarray(image, np.float32).reshape(1, spec.height, spec.width, spec.channels)
-    mean, std = np.array(spec.mean, np.float32), np.array(spec.std, np.float32)
-    array: NDArray[np.float32] = (pixels / np.float32(255) - mean) / std
-    return array
+    scale, shift = _affine(spec)
+    return pixels * scale - shift
+
+
+@functools.cache
+def _affine(spec: InputSpec) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(pixel / 255 - mean) / std as pixel * scale - shift."""
+    std = np.array(spec.std, np.float32)
+    return np.float32(1 / 255) / std, np.array(spec.mean, np.float32) / std
 
 
 def thumbnail(image: Image.Image) -> bytes:
@@ -88,6 +95,16 @@ def thumbnail(image: Image.Image) -> bytes:
     out = io.BytesIO()
     small.save(out, "WEBP", quality=75, method=2)
     return out.getvalue()
+
+
+def _share_of_use(image: Image.Image, spec: InputSpec) -> float:
+    """The part of the picture's resolution, from 0 to 1, that the model or a thumbnail has use for."""
+    fit = min if spec.resize == "pad" else max
+    across, down = sorted(image.size)
+    narrow, wide = sorted((spec.width, spec.height))
+    # Twice the target keeps the last, smooth resize in charge of the quality; upright or not is not known yet.
+    wanted = 2 * max(fit(narrow / across, wide / down), fit(wide / across, narrow / down))
+    return min(1.0, max(wanted, THUMBNAIL_SIDE / down))
 
 
 def _open(data: bytes) -> Image.Image:

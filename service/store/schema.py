@@ -75,6 +75,7 @@ def main() -> int:
 
 def _make(settings: Settings) -> int:
     until = time.monotonic() + _WAIT_SECONDS
+    said = ""
     while True:
         cluster = open_cluster(settings)
         try:
@@ -86,7 +87,9 @@ def _make(settings: Settings) -> int:
             if time.monotonic() > until:
                 print(f"schema: {reason}", file=sys.stderr)
                 return 1
-            print(f"schema: waiting for Cassandra: {reason}", file=sys.stderr)
+            if reason != said:
+                print(f"schema: waiting for Cassandra: {reason}", file=sys.stderr)
+                said = reason
         finally:
             cluster.shutdown()
         time.sleep(2)
