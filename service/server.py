@@ -31,6 +31,8 @@ class Server(BaseApplication):  # type: ignore[misc]
             "workers": settings.workers or available_cpus(),
             "worker_class": "service.worker.Worker",
             "threads": settings.max_requests + SPARE_THREADS,
+            # Below the usual limit of 1,024 open files, beyond which accepting would end the worker.
+            "worker_connections": 900,
             "keepalive": 30,
             "graceful_timeout": 25,
             "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,

@@ -3,7 +3,7 @@
 gthread (gunicorn 27.0) reads a request's head in a thread, so as many slow clients as there are
 threads stop it; and it closes connections politely in its only event loop, where one client that
 does not hang up holds all others for two seconds. Here both wait in the event loop without
-blocking it, and a body must arrive within a time.
+blocking it, a body must arrive within a time, and health and metrics have threads of their own.
 """
 
 import selectors
