@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-_SECONDS = 1.0
+_SECONDS = 0.25
 # A worker moves only to gain this share of a CPU: two of them must not chase each other.
 _GAIN = 0.25
 

@@ -3,7 +3,8 @@
 gthread (gunicorn 27.0) reads a request's head in a thread, so as many slow clients as there are
 threads stop it; and it closes connections politely in its only event loop, where one client that
 does not hang up holds all others for two seconds. Here both wait in the event loop without
-blocking it, a body must arrive within a time, and health and metrics have threads of their own.
+blocking it, a body must arrive within a time, liveness is answered by the loop itself, and readiness
+and metrics have threads of their own.
 """
 
 import selectors
@@ -30,7 +31,8 @@ HEAD_BYTES = 64 * 1024
 LINGER_SECONDS = 2
 SEND_SECONDS = 10
 
-PROBES = (b"GET /livez", b"GET /readyz", b"GET /metrics")
+LIVENESS = b"GET /livez "
+PROBES = (b"GET /readyz ", b"GET /metrics ")
 PROBE_THREADS = 2
 
 # Heads and small bodies come in one read; a thread reads the rest of a large one with less copying.
@@ -172,12 +174,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         conn.head += data or b""
         if b"\r\n\r\n" not in conn.head and len(conn.head) < HEAD_BYTES:
             return False
-        pool = self.probes if conn.head.startswith(PROBES) else self.tpool
-        conn.parser.unreader.unread(bytes(conn.head))
+        head = bytes(conn.head)
         conn.head.clear()
-        conn.source.allow(self.app.settings.body_timeout)
-        future = pool.submit(self.handle, conn)
-        future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
+        conn.parser.unreader.unread(head)
+        conn.source.allow(0 if head.startswith(LIVENESS) else self.app.settings.body_timeout)
+        if head.startswith(LIVENESS):
+            future: Future[Any] = Future()
+            future.set_result(self.handle(conn))
+            self.method_queue.defer(self.finish_request, conn, future)
+        else:
+            pool = self.probes if head.startswith(PROBES) else self.tpool
+            future = pool.submit(self.handle, conn)
+            future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
         return True
 
     def _linger(self, conn: Connection) -> None:

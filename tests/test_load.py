@@ -103,7 +103,7 @@ def kill_under_load(service: Service) -> None:
         while not stop.is_set():
             try:
                 response = service.send(BAG.read_bytes())
-            except requests.ConnectionError:
+            except requests.RequestException:
                 continue
             if response.status_code == 201:
                 acknowledged.append(response.json()["id"])
