@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from cassandra import ConsistencyLevel, DriverException
+from cassandra import ConsistencyLevel, DriverException, UnresolvableContactPoints
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, ResponseFuture, Session
 from cassandra.connection import ConnectionException
@@ -23,10 +23,14 @@ FAILURES = (DriverException, NoHostAvailable, ConnectionException, OSError)
 _LOG = logging.getLogger(__name__)
 _PROBE_SECONDS = 1.0
 _REBUILD_SECONDS = 3.0
+_NOT_REACHED = "not reached yet"
 
 
 def open_cluster(settings: Settings) -> Cluster:
-    """A cluster for the settings' contact points, which the driver resolves now and never again."""
+    """A cluster for the settings' contact points, which the driver resolves now and never again.
+
+    Raises OSError where none has an address.
+    """
     profile = ExecutionProfile(
         load_balancing_policy=DCAwareRoundRobinPolicy(settings.cassandra_local_dc),
         consistency_level=ConsistencyLevel.LOCAL_QUORUM,
@@ -37,6 +41,13 @@ def open_cluster(settings: Settings) -> Cluster:
     login = None
     if settings.cassandra_username:
         login = PlainTextAuthProvider(settings.cassandra_username, settings.cassandra_password)
+    try:
+        return _cluster(settings, profile, login)
+    except UnresolvableContactPoints as error:
+        raise OSError(f"no address is known for {settings.cassandra_contact_points}") from error
+
+
+def _cluster(settings: Settings, profile: ExecutionProfile, login: PlainTextAuthProvider | None) -> Cluster:
     return Cluster(
         [point.strip() for point in settings.cassandra_contact_points.split(",")],
         port=settings.cassandra_port,
@@ -71,7 +82,7 @@ class Connection:
         self._session: Session | None = None
         self._prepared: dict[str, PreparedStatement] = {}
         self._answered = float("-inf")
-        self._failure: str | None = "not reached yet"
+        self._failure: str | None = _NOT_REACHED
         report(0)
         self._stop = threading.Event()
         self._tried = threading.Event()
@@ -124,9 +135,9 @@ class Connection:
 
     def _lost(self, error: BaseException) -> StoreUnavailable:
         reason = " ".join(str(error).split())
-        if self._failure is None:
+        if self._failure in (None, _NOT_REACHED):
             self._report(0)
-            _LOG.error("store lost", extra={"reason": reason})
+            _LOG.error("store away", extra={"reason": reason})
         self._failure = reason
         return StoreUnavailable(f"the store does not answer: {reason}")
 

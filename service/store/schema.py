@@ -77,21 +77,19 @@ def _make(settings: Settings) -> int:
     until = time.monotonic() + _WAIT_SECONDS
     said = ""
     while True:
-        cluster = open_cluster(settings)
         try:
-            apply(cluster.connect(), settings)
+            with open_cluster(settings) as cluster:
+                apply(cluster.connect(), settings)
             print(f"schema: keyspace {settings.cassandra_keyspace} is up to date")
             return 0
         except FAILURES as error:
             reason = " ".join(str(error).split())
-            if time.monotonic() > until:
-                print(f"schema: {reason}", file=sys.stderr)
-                return 1
-            if reason != said:
-                print(f"schema: waiting for Cassandra: {reason}", file=sys.stderr)
-                said = reason
-        finally:
-            cluster.shutdown()
+        if time.monotonic() > until:
+            print(f"schema: {reason}", file=sys.stderr)
+            return 1
+        if reason != said:
+            print(f"schema: waiting for Cassandra: {reason}", file=sys.stderr)
+            said = reason
         time.sleep(2)
 
 
