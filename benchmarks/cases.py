@@ -34,7 +34,7 @@ class Case:
 
 
 SMALL = Sample("28x28 PNG", _MLP / "golden/fashion-8.png", _MLP)
-PHOTO = Sample("640x480 JPEG", _ROOT / "benchmarks/photo.jpg", _CLOTHES if _CLOTHES.exists() else _MLP)
+PHOTO = Sample("640x480 JPEG", _ROOT / "benchmarks/photo.jpg", _CLOTHES)
 
 
 def cases(stores: list[str], only: str) -> list[Case]:

@@ -55,11 +55,12 @@ class Server:
 def serve(settings: Mapping[str, str], log: Path) -> Iterator[Server]:
     """The service on a free port, with `settings` by their names in the environment; its lines go to `log`."""
     address = f"127.0.0.1:{_free_port()}"
-    command = Path(sys.executable).with_name("lookbook")
     environment = {**_environment(), **settings, "LOOKBOOK_BIND": address, "LOOKBOOK_WORKERS": "1"}
     began = time.monotonic()
     with log.open("wb") as lines:
-        process = subprocess.Popen([command, "serve"], env=environment, stdout=lines, stderr=lines)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "service", "serve"], env=environment, stdout=lines, stderr=lines
+        )
     try:
         yield Server(process, f"http://{address}", log, began)
     finally:
