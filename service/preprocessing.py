@@ -83,9 +83,10 @@ def to_array(image: Image.Image, spec: InputSpec) -> NDArray[np.float32]:
 
 @functools.cache
 def _affine(spec: InputSpec) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(pixel / 255 - mean) / std as pixel * scale - shift."""
-    std = np.array(spec.std, np.float32)
-    return np.float32(1 / 255) / std, np.array(spec.mean, np.float32) / std
+    """(pixel / 255 - mean) / std as pixel * scale - shift, of one value where the channels are treated alike."""
+    channels = 1 if len(set(spec.mean)) == len(set(spec.std)) == 1 else spec.channels
+    std = np.array(spec.std[:channels], np.float32)
+    return np.float32(1 / 255) / std, np.array(spec.mean[:channels], np.float32) / std
 
 
 def thumbnail(image: Image.Image) -> bytes:

@@ -10,9 +10,11 @@ import json
 import shutil
 import socket
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from cassandra.cluster import Session
@@ -41,6 +43,20 @@ CONTAINER = os.environ.get("CASSANDRA_NAME", "lookbook-cassandra")
 CASSANDRA_PORT = int(os.environ.get("CASSANDRA_PORT", "9042"))
 
 
+def lacking(line: str) -> NoReturn:
+    """Skip for want of something, unless CASSANDRA=required, as in CI: then fail."""
+    if os.environ.get("CASSANDRA") == "required":
+        pytest.fail(line)
+    pytest.skip(line)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line for each reason to skip, not one for each test."""
+    reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", []))
+    for reason, count in reasons.items():
+        terminalreporter.write_line(f"{count} skipped: {reason.removeprefix('Skipped: ')}")
+
+
 @pytest.fixture(scope="session")
 def bundle() -> Bundle:
     return read_bundle(MLP)
@@ -58,14 +74,11 @@ def clothes() -> Classifier:
 
 @pytest.fixture(scope="session")
 def cassandra_server() -> Settings:
-    """Settings of a real Cassandra; skips where there is none, unless CASSANDRA=required."""
+    """Settings of a real Cassandra; skips where there is none."""
     try:
         socket.create_connection(("127.0.0.1", CASSANDRA_PORT), 1).close()
     except OSError:
-        line = f"no Cassandra on 127.0.0.1:{CASSANDRA_PORT}: start one with `make cassandra`"
-        if os.environ.get("CASSANDRA") == "required":
-            pytest.fail(line)
-        pytest.skip(line)
+        lacking(f"no Cassandra on 127.0.0.1:{CASSANDRA_PORT}: start one with `make cassandra`")
     return Settings(
         store="cassandra",
         cassandra_port=CASSANDRA_PORT,

@@ -18,7 +18,7 @@ from service.prediction import id_maker
 from service.settings import Settings
 from service.store.cassandra import CassandraStore
 from service.store.connection import FAILURES, open_cluster
-from tests.conftest import BAG, CASSANDRA_PORT, CONTAINER
+from tests.conftest import BAG, CASSANDRA_PORT, CONTAINER, lacking
 from tests.running import Service, free_port, until
 from tests.test_load import kill_under_load, liveness, one_key_at_once
 
@@ -40,7 +40,7 @@ def on_cassandra(cassandra: Settings) -> dict[str, object]:
 def container() -> str:
     """The name of the container behind the port; skips where it is somebody else's Cassandra."""
     if subprocess.run(["docker", "inspect", CONTAINER], capture_output=True).returncode:
-        pytest.skip(f"no container {CONTAINER}: start one with `make cassandra`")
+        lacking(f"no container {CONTAINER}: start one with `make cassandra`")
     return CONTAINER
 
 
@@ -186,7 +186,7 @@ def test_back_under_another_address(serve: Callable[..., Service], on_cassandra:
     alone = ("unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(hosts))
     hosts.write_text("127.0.0.2 cassandra.test\n")
     if subprocess.run([*alone, "true"], capture_output=True).returncode:
-        pytest.skip("changing a name's address needs the right to mount: run as root")
+        lacking("changing a name's address needs the right to mount: run as root")
     port = free_port()
     with forwarder("127.0.0.2", port):
         service = serve(
