@@ -58,7 +58,8 @@ def decode(data: bytes, spec: InputSpec, max_pixels: int) -> Image.Image:
     except _BROKEN as error:
         raise InvalidImage(f"the picture cannot be decoded: {error}") from error
     # Shrunk first: alpha and orientation then cost nothing on large pictures.
-    factor = int(image.width / (width * share))
+    # By the powers of two that draft() knows: a JPEG and the same PNG then get the same scores.
+    factor = max(power for power in (1, 2, 4, 8) if power == 1 or image.width / (width * share) >= power)
     if factor > 1:
         image = image.reduce(factor)
     if image.mode == "RGBA":
