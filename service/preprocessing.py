@@ -17,7 +17,7 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 THUMBNAIL_SIDE = 96
 
 # What Pillow's decoders raise for broken input.
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, OverflowError)
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, OverflowError, AssertionError)
 
 # Pillow would warn at its own limit; decode() has the one of the settings.
 Image.MAX_IMAGE_PIXELS = None

@@ -1,5 +1,6 @@
 """gunicorn with Lookbook in it."""
 
+import ctypes
 import os
 import shutil
 import tempfile
@@ -15,6 +16,7 @@ from service.settings import Settings
 
 # Threads beyond those that requests may take, to refuse the others.
 SPARE_THREADS = 8
+_M_MMAP_THRESHOLD = -3  # from malloc.h
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -58,7 +60,15 @@ def _forget_worker(_: Any, worker: Any) -> None:
     mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 
+def _return_memory() -> None:
+    """Give large pictures' memory back to the system; glibc would keep it once for each thread."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(_M_MMAP_THRESHOLD, 1024 * 1024)
+
+
 def run(settings: Settings) -> None:
     """Serve until told to stop; the folder of the workers' shared metrics lives as long."""
+    _return_memory()
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="lookbook-metrics-")
     Server(settings).run()

@@ -71,6 +71,8 @@ def _read_raw(request: Request) -> bytes:
     body = io.BytesIO()
     while chunk := _read_chunk(request):
         body.write(chunk)
+    if request.content_length is not None and body.tell() < request.content_length:
+        raise InvalidRequest(f"the body ended after {body.tell()} of {request.content_length} bytes")
     return body.getvalue()
 
 
@@ -95,7 +97,7 @@ def _read_multipart(request: Request) -> Upload:
                 part = io.BytesIO()
                 pictures.append((event.filename or "" if isinstance(event, File) else "", part))
             else:
-                others.append(event.name)
+                others.append(event.name or "")
         elif isinstance(event, Data) and part is not None:
             part.write(event.data)
         elif isinstance(event, Epilogue):

@@ -230,6 +230,18 @@ def test_a_malformed_form_is_named(client: FlaskClient, body: dict, complaint: s
     assert complaint in text
 
 
+def test_a_part_without_a_name_is_refused(client: FlaskClient) -> None:
+    response = client.post("/v1/predictions", **multipart(b"Content-Disposition: form-data"))
+    assert message(response)[:2] == (400, "invalid_request")
+
+
+def test_a_palette_picture_without_its_palette_is_refused(client: FlaskClient) -> None:
+    head, body = encoded(Image.new("P", (8, 8))).split(b"PLTE", 1)
+    broken = head[:-4] + body[body.index(b"IDAT") - 4 :]
+    response = client.post("/v1/predictions", data=broken, content_type="image/png")
+    assert message(response)[:2] == (400, "invalid_image")
+
+
 def test_a_body_over_the_limit_is_refused(make_app: Callable[..., Flask]) -> None:
     client = make_app(max_bytes=1000).test_client()
     assert message(post(client, bytes(1000))) == (413, "image_too_large", "the request body is larger than 1000 bytes")

@@ -17,6 +17,7 @@ from service.store import KEY_SECONDS, TIMEOUT, Page, Query, cut
 
 _CONNECTIONS = 4
 _WAIT = TIMEOUT / 2  # for another thread, and again for another process
+_OPEN_SECONDS = 10
 _COLUMNS = "key, file_name, labels, scores, model_name, model_version"
 _LIVE = "(expires IS NULL OR expires > :now)"
 
@@ -172,11 +173,21 @@ class SqliteStore:
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.executescript((Path(__file__).parent / "schema.sql").read_text())
-    return connection
+    """Open the file; several workers that make it at once wait for each other, which SQLite does not for WAL."""
+    deadline = time.monotonic() + _OPEN_SECONDS
+    while True:
+        connection = sqlite3.connect(path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.executescript((Path(__file__).parent / "schema.sql").read_text())
+        except sqlite3.OperationalError as error:
+            connection.close()
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return connection
 
 
 def _get(connection: sqlite3.Connection, id: UUID) -> Prediction | None:
