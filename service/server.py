@@ -41,6 +41,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "logconfig_dict": logs.CONFIG,
             "control_socket_disable": True,
             "proc_name": "lookbook",
+            "reload": settings.reload,
             "child_exit": _forget_worker,
             "on_exit": lambda server: shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"]),
         }

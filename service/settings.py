@@ -32,7 +32,13 @@ class Settings:
     cassandra_keyspace: str = _setting("lookbook", "keyspace")
     cassandra_username: str = _setting("", "role to log in as; empty: no login")
     cassandra_password: str = _setting("", "its password")
+    cassandra_ca_file: str = _setting("", "file of the authority that signed the nodes' certificates; empty: no TLS")
     cassandra_replication: int = _setting(1, "replicas in the local data centre (schema)", least=1)
+    cassandra_nodes: int = _setting(1, "nodes of a ring that is Lookbook's alone (schema)", least=1)
+    cassandra_service_username: str = _setting(
+        "", "role made for the service in such a ring; empty: roles are left alone (schema)"
+    )
+    cassandra_service_password: str = _setting("", "its password (schema)")
     shards: int = _setting(1, "partitions that ten minutes of answers are spread over, 1 to 256", least=1, most=256)
     retention: int = _setting(0, "seconds that answers are kept; 0: for ever", most=630_720_000)
     thumbnails: bool = _setting(True, "keep a thumbnail of each picture")
@@ -41,6 +47,7 @@ class Settings:
     max_requests: int = _setting(32, "requests in a worker at once, running or waiting; more get 503", least=1)
     max_inferences: int = _setting(1, "pictures decoded and classified in a worker at once", least=1)
     body_timeout: int = _setting(10, "seconds in which a request body must arrive", least=1)
+    reload: bool = _setting(False, "start workers anew when code changes, for development")
     tokens_file: str = _setting("", "file of bearer tokens, one a line; empty: anybody may read and write")
 
     @classmethod

@@ -1,6 +1,7 @@
 """A Cassandra session that comes back by itself."""
 
 import logging
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -52,6 +53,7 @@ def _cluster(settings: Settings, profile: ExecutionProfile, login: PlainTextAuth
         [point.strip() for point in settings.cassandra_contact_points.split(",")],
         port=settings.cassandra_port,
         auth_provider=login,
+        ssl_context=_tls(settings.cassandra_ca_file) if settings.cassandra_ca_file else None,
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         connection_class=LibevConnection,
         # 4 is what Cassandra 4 and 5 both speak, without the checksums that Python would pay for.
@@ -66,6 +68,13 @@ def _cluster(settings: Settings, profile: ExecutionProfile, login: PlainTextAuth
         token_metadata_enabled=False,
         executor_threads=2,
     )
+
+
+def _tls(ca_file: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=ca_file)
+    # Nodes are addressed as they name themselves to each other, by numbers that certificates seldom hold.
+    context.check_hostname = False
+    return context
 
 
 class Connection:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from cassandra.cluster import Session
 
+from service.errors import StoreUnavailable
 from service.settings import Settings, SettingsError
 from service.store.connection import FAILURES, open_cluster
+from service.store.roles import admit_service, take_over
 
 _WAIT_SECONDS = 120
 _DDL_SECONDS = 30
@@ -24,6 +26,7 @@ def apply(session: Session, settings: Settings) -> None:
     text = "{" + ", ".join(f"'{key}': '{value}'" for key, value in wanted.items()) + "}"
     for statement in _statements(settings, text):
         session.execute(statement, timeout=_DDL_SECONDS)
+    _check_replication(session, settings)
     for table in _KEPT:
         ((found,),) = session.execute(
             "SELECT compaction FROM system_schema.tables WHERE keyspace_name = %s AND table_name = %s",
@@ -33,6 +36,19 @@ def apply(session: Session, settings: Settings) -> None:
             session.execute(
                 f"ALTER TABLE {settings.cassandra_keyspace}.{table} WITH compaction = {text}", timeout=_DDL_SECONDS
             )
+
+
+def _check_replication(session: Session, settings: Settings) -> None:
+    """Copies that are added without a repair hold nothing: a read of them would miss what is stored."""
+    ((options,),) = session.execute(
+        "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = %s", (settings.cassandra_keyspace,)
+    )
+    found = options.get(settings.cassandra_local_dc, "0")
+    if found != str(settings.cassandra_replication):
+        raise SettingsError(
+            f"keyspace {settings.cassandra_keyspace} has {found} replicas in {settings.cassandra_local_dc} where "
+            f"{settings.cassandra_replication} are asked for: see 'More nodes' in charts/lookbook/README.md"
+        )
 
 
 def compaction(retention: int) -> dict[str, str]:
@@ -78,11 +94,16 @@ def _make(settings: Settings) -> int:
     said = ""
     while True:
         try:
+            if settings.cassandra_service_username:
+                take_over(settings)
             with open_cluster(settings) as cluster:
-                apply(cluster.connect(), settings)
+                session = cluster.connect()
+                apply(session, settings)
+                if settings.cassandra_service_username:
+                    admit_service(session, settings)
             print(f"schema: keyspace {settings.cassandra_keyspace} is up to date")
             return 0
-        except FAILURES as error:
+        except (*FAILURES, StoreUnavailable) as error:
             reason = " ".join(str(error).split())
         if time.monotonic() > until:
             print(f"schema: {reason}", file=sys.stderr)
