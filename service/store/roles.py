@@ -46,7 +46,7 @@ def admit_service(session: Session, settings: Settings) -> None:
     if not _can_log_in(replace(settings, cassandra_username=name, cassandra_password=password)):
         _set_password(session, name, password, superuser=False)
     for right in ("SELECT", "MODIFY"):
-        session.execute(f'GRANT {right} ON KEYSPACE {settings.cassandra_keyspace} TO "{name}"', timeout=_SECONDS)
+        session.execute(f"GRANT {right} ON KEYSPACE {settings.cassandra_keyspace} TO {_name(name)}", timeout=_SECONDS)
 
 
 def _can_log_in(settings: Settings) -> bool:
@@ -61,14 +61,17 @@ def _can_log_in(settings: Settings) -> bool:
 
 
 def _set_password(session: Session, role: str, password: str, superuser: bool) -> None:
+    known = session.execute("SELECT role FROM system_auth.roles WHERE role = %s", (role,)).all()
     options = f"PASSWORD = '{_quoted(password)}' AND LOGIN = true AND SUPERUSER = {str(superuser).lower()}"
-    name = role.replace('"', '""')
-    session.execute(f'CREATE ROLE IF NOT EXISTS "{name}" WITH {options}', timeout=_SECONDS)
-    session.execute(f'ALTER ROLE "{name}" WITH {options}', timeout=_SECONDS)
+    session.execute(f"{'ALTER' if known else 'CREATE'} ROLE {_name(role)} WITH {options}", timeout=_SECONDS)
 
 
 def _quoted(text: str) -> str:
     return text.replace("'", "''")
+
+
+def _name(role: str) -> str:
+    return '"' + role.replace('"', '""') + '"'
 
 
 def _copy_roles(session: Session, settings: Settings) -> None:
