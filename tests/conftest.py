@@ -39,6 +39,9 @@ CLOTHES = ROOT / "models/lookbook-clothes/1.0.0"
 PHOTOS = ROOT / "tests/data/photos"
 BAG = MLP / "golden/fashion-8.png"
 
+# The tests of a cluster run alone: `make e2e`.
+collect_ignore = [] if "E2E" in os.environ else ["e2e"]
+
 CONTAINER = os.environ.get("CASSANDRA_NAME", "lookbook-cassandra")
 CASSANDRA_PORT = int(os.environ.get("CASSANDRA_PORT", "9042"))
 
