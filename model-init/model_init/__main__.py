@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from model_init.errors import Failure, report
+from model_init.errors import Exit, Failure, report
 from service.bundle import BundleError
+
+SHIPPED = Path("/models")
 
 # Each command imports its own parts: the kubernetes client alone takes half a second, and a pull that
 # finds READY is to end at once.
@@ -19,7 +21,10 @@ def _publish(options: argparse.Namespace) -> None:
     from model_init.publish import bundles_in, publish, told
     from model_init.volume import Volume
 
-    for bundle in (bundle for folder in options.bundles for bundle in bundles_in(folder)):
+    folders = [*options.bundles, *([SHIPPED] if options.shipped else [])]
+    if not folders:
+        raise Failure(Exit.FAILED, "nothing to publish: name a bundle's folder, or say --shipped")
+    for bundle in (bundle for folder in folders for bundle in bundles_in(folder)):
         print(told(*publish(bundle, Volume(options.volume))), flush=True)
 
 
@@ -85,8 +90,9 @@ def _parser() -> argparse.ArgumentParser:
 
     publish = command(_publish, "put bundles from folders into the volume", volume=True)
     publish.add_argument(
-        "bundles", type=Path, nargs="+", metavar="BUNDLE", help="its folder, or one that holds <name>/<version>"
+        "bundles", type=Path, nargs="*", metavar="BUNDLE", help="its folder, or one that holds <name>/<version>"
     )
+    publish.add_argument("--shipped", action="store_true", help=f"the bundles that the image carries in {SHIPPED}")
     receive = command(_receive, "put a bundle from a tar on standard input into the volume", volume=True)
     receive.add_argument("--bytes", type=int, required=True, help="size of the tar")
     command(_list, "print what is published, as JSON", volume=True)
