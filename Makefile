@@ -1,6 +1,8 @@
 PYTHON ?= python3
 VENV = .venv
 TRAINING = .venv-training
+LOCK = $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+    --no-annotate --custom-compile-command "make lock"
 
 .PHONY: help run test lint bench pages cassandra train lock clean
 
@@ -28,13 +30,12 @@ pages: $(VENV)/testing ## measure the cost of a page at 1,000 and at 1,000,000 r
 train: $(TRAINING)/training ## train and write the bundles: make train FASHION=DIR PHOTOS=DIR
 	training/train "$(TRAINING)/bin/python" "$(FASHION)" "$(PHOTOS)"
 
-lock: $(VENV)/testing ## renew requirements*.txt from pyproject.toml
+lock: $(VENV)/testing ## renew the locked requirements from pyproject.toml and requirements.in
 	$(VENV)/bin/pip install --quiet uv
 	for extra in "" dev training; do \
-	    $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	        --no-annotate --custom-compile-command "make lock" $${extra:+--extra $$extra} pyproject.toml \
-	        --output-file requirements$${extra:+-$$extra}.txt || exit 1; \
+	    $(LOCK) $${extra:+--extra $$extra} pyproject.toml --output-file requirements$${extra:+-$$extra}.txt || exit 1; \
 	done
+	$(LOCK) model-init/requirements.in --constraint requirements-dev.txt --output-file model-init/requirements.txt
 
 clean: ## remove the environments
 	rm -rf $(VENV) $(TRAINING)

@@ -19,6 +19,10 @@ class BundleError(Exception):
     """A bundle that must not be served; the message says why in one line."""
 
 
+class MalformedManifestError(BundleError):
+    """A manifest that can't be read, whatever its files hold."""
+
+
 @dataclass(frozen=True, slots=True)
 class InputSpec:
     """How a picture becomes the model's input: (pixel / 255 - mean) / std.
@@ -58,8 +62,17 @@ class Golden:
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """What the manifest says of one file; `path` is relative to the bundle's folder."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Bundle:
-    """A verified bundle. `digest` is the sha256 of its manifest, in hex."""
+    """A bundle as its manifest describes it. `digest` is the sha256 of the manifest, in hex."""
 
     manifest: Mapping[str, Any]
     digest: str
@@ -69,6 +82,7 @@ class Bundle:
     input: InputSpec
     model: Path
     golden: tuple[Golden, ...]
+    files: tuple[File, ...]
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -80,18 +94,23 @@ def read_bundle(folder: Path) -> Bundle:
         raw = (folder / MANIFEST).read_bytes()
     except OSError as error:
         raise BundleError(f"{folder / MANIFEST}: {error.strerror}") from error
+    bundle = parse_bundle(folder, raw)
+    for file in bundle.files:
+        _verify(folder / file.path, file)
+    return bundle
+
+
+def parse_bundle(folder: Path, raw: bytes) -> Bundle:
+    """What the manifest `raw` says of the bundle in the folder; none of its files is looked at."""
     try:
-        manifest = json.loads(raw)
-        bundle = _parse(folder, manifest, hashlib.sha256(raw).hexdigest())
-        files = {_inside(folder, path): dict(entry) for path, entry in manifest["files"].items()}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        bundle = _parse(folder, json.loads(raw), hashlib.sha256(raw).hexdigest())
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise BundleError(f"{folder / MANIFEST}: malformed manifest: {reason}") from error
+        raise MalformedManifestError(f"{folder / MANIFEST}: malformed manifest: {reason}") from error
+    listed = {folder / file.path for file in bundle.files}
     for needed in (bundle.model, *(golden.path for golden in bundle.golden)):
-        if needed not in files:
-            raise BundleError(f"{folder / MANIFEST}: malformed manifest: no digest of {needed.name}")
-    for path, entry in files.items():
-        _verify(path, entry)
+        if needed not in listed:
+            raise MalformedManifestError(f"{folder / MANIFEST}: malformed manifest: no digest of {needed.name}")
     return bundle
 
 
@@ -123,7 +142,16 @@ def _parse(folder: Path, manifest: Any, digest: str) -> Bundle:
         input=_parse_input(manifest["input"]),
         model=folder / MODEL,
         golden=golden,
+        files=tuple(_parse_file(folder, path, entry) for path, entry in manifest["files"].items()),
     )
+
+
+def _parse_file(folder: Path, path: str, entry: Mapping[str, Any]) -> File:
+    relative = _inside(folder, path).relative_to(folder).as_posix()
+    size, sha256 = entry["bytes"], entry["sha256"]
+    if not isinstance(size, int) or size < 0 or not isinstance(sha256, str):
+        raise ValueError(f"bytes and sha256 of {path!r} must be a size and a digest")
+    return File(relative, size, sha256)
 
 
 def _parse_input(entry: Mapping[str, Any]) -> InputSpec:
@@ -153,19 +181,19 @@ def _parse_input(entry: Mapping[str, Any]) -> InputSpec:
 
 def _inside(folder: Path, path: str) -> Path:
     pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or not pure.parts:
+    if pure.is_absolute() or ".." in pure.parts or not pure.parts or not path.isprintable():
         raise ValueError(f"path {path!r} leaves the bundle")
     return folder / pure
 
 
-def _verify(path: Path, entry: Mapping[str, Any]) -> None:
+def _verify(path: Path, file: File) -> None:
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            size = file.tell()
+        with path.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+            size = opened.tell()
     except OSError as error:
         raise BundleError(f"{path}: {error.strerror}") from error
-    if size != entry.get("bytes"):
-        raise BundleError(f"{path}: {size} bytes where the manifest says {entry.get('bytes')}")
-    if digest != entry.get("sha256"):
+    if size != file.bytes:
+        raise BundleError(f"{path}: {size} bytes where the manifest says {file.bytes}")
+    if digest != file.sha256:
         raise BundleError(f"{path}: its sha256 is not the manifest's")

@@ -6,6 +6,7 @@ import textwrap
 
 import click
 
+from service.model import model
 from service.server import run
 from service.settings import Settings, SettingsError, table
 
@@ -21,6 +22,9 @@ def _settings_help() -> str:
 @click.group()
 def main() -> None:
     """Classify pictures and keep every answer."""
+
+
+main.add_command(model)
 
 
 @main.command(epilog=_settings_help())

@@ -1,0 +1,62 @@
+"""The two Secrets that Cassandra's roles log in with, each made once."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from kubernetes.client import ApiException, CoreV1Api, V1ObjectMeta, V1Secret
+from kubernetes.config import ConfigException, load_incluster_config
+from urllib3.exceptions import HTTPError
+
+from model_init.errors import Exit, Failure
+
+NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+LABELS = {"app.kubernetes.io/name": "lookbook", "app.kubernetes.io/managed-by": "lookbook"}
+TIMEOUT = 10
+
+
+def make_secrets(usernames: Mapping[str, str], labels: Mapping[str, str]) -> list[str]:
+    """Make the Secrets (name -> username) that aren't there; a line for each says which were."""
+    try:
+        load_incluster_config()
+        api, namespace = CoreV1Api(), NAMESPACE.read_text().strip()
+        return [_make(api, namespace, name, username, {**LABELS, **labels}) for name, username in usernames.items()]
+    except ApiException as error:
+        raise Failure(Exit.FAILED, f"the Kubernetes API says {error.status} {_message(error)}") from error
+    except (ConfigException, HTTPError) as error:
+        raise Failure(Exit.FAILED, f"no Kubernetes API: {error}") from error
+
+
+def _make(api: CoreV1Api, namespace: str, name: str, username: str, labels: dict[str, str]) -> str:
+    if _exists(api, namespace, name):
+        return f"Secret {name} is there already"
+    secret = V1Secret(
+        metadata=V1ObjectMeta(name=name, labels=labels),
+        type="Opaque",
+        string_data={"username": username, "password": secrets.token_urlsafe(24)},
+    )
+    try:
+        api.create_namespaced_secret(namespace, secret, _request_timeout=TIMEOUT)
+    except ApiException as error:
+        if error.status != 409:
+            raise
+        return f"Secret {name} is there already"  # another Job was faster
+    return f"Secret {name} made"
+
+
+def _exists(api: CoreV1Api, namespace: str, name: str) -> bool:
+    try:
+        api.read_namespaced_secret(name, namespace, _request_timeout=TIMEOUT)
+    except ApiException as error:
+        if error.status != 404:
+            raise
+        return False
+    return True
+
+
+def _message(error: ApiException) -> str:
+    try:
+        return str(json.loads(error.body)["message"])
+    except (TypeError, ValueError, KeyError):
+        return str(error.reason)

@@ -1,0 +1,66 @@
+"""The volume over HTTP, for reading only."""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.utils import send_from_directory
+from werkzeug.wrappers import Request, Response
+
+THREADS = 16
+_FILE = re.compile(r"/([^/.][^/]*(?:/[^/.][^/]*){2,})")
+
+
+def application(root: Path) -> Callable[..., Any]:
+    """`/<name>/<version>/<file…>`; nothing hidden, no listing, nothing outside the volume."""
+    root = Path(os.path.realpath(root))
+
+    @Request.application
+    def answer(request: Request) -> Response:
+        try:
+            return _answer(request, root)
+        except HTTPException as error:
+            headers = {"Allow": "GET, HEAD"} if isinstance(error, MethodNotAllowed) else {}
+            return Response(f"{error.code} {error.name}\n", error.code, headers)
+
+    return answer
+
+
+def _answer(request: Request, root: Path) -> Response:
+    if request.method not in ("GET", "HEAD"):
+        raise MethodNotAllowed
+    if request.path == "/livez":
+        return Response("ok\n")
+    match = _FILE.fullmatch(request.path)
+    if not match or not request.path.isprintable():
+        raise NotFound
+    # A link may lead elsewhere in the volume, but not out of it.
+    if not Path(os.path.realpath(root / match[1])).is_relative_to(root):
+        raise NotFound
+    return send_from_directory(root, match[1], request.environ)
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    def __init__(self, root: Path, bind: str) -> None:
+        self._root = root
+        self._bind = bind
+        super().__init__()
+
+    def load_config(self) -> None:
+        options = {
+            "bind": self._bind,
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": THREADS,
+            "worker_tmp_dir": "/dev/shm",
+            "control_socket_disable": True,
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Callable[..., Any]:
+        return application(self._root)

@@ -1,0 +1,85 @@
+"""`lookbook model`: the bundles of a release in a cluster."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import click
+
+from service.bundle import BundleError, read_bundle
+
+DIGEST_SHOWN = 12
+
+
+@click.group()
+def model() -> None:
+    """Publish bundles into a cluster, and list them."""
+
+
+def _of_a_release(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option("--release", default="lookbook", show_default=True, help="the Helm release"),
+        click.option("--namespace", help="its namespace  [default: the context's]"),
+        click.option("--context", help="of the kubeconfig  [default: the current one]"),
+    ):
+        command = option(command)
+    return command
+
+
+@model.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@_of_a_release
+def publish(folder: Path, release: str, namespace: str | None, context: str | None) -> None:
+    """Send the bundle in FOLDER to the release's volume. A published version never changes."""
+    try:
+        bundle = read_bundle(folder)
+    except BundleError as error:
+        raise click.ClickException(str(error)) from error
+    cluster = _cluster()
+    target = cluster.Release(release, namespace, context)
+    with cluster.packed(folder, bundle) as tar:
+        size = os.fstat(tar.fileno()).st_size
+        with click.progressbar(length=size, label=f"{bundle.name} {bundle.version}") as bar:
+            said = target.publish(tar, bar.update)
+    click.echo(said)
+    click.echo(
+        f"go live: helm upgrade {release} charts/lookbook --namespace {target.namespace} --reuse-values "
+        f"--set model.name={bundle.name} --set model.version={bundle.version} --set model.digest={bundle.digest}"
+    )
+
+
+@model.command(name="list")
+@_of_a_release
+def list_(release: str, namespace: str | None, context: str | None) -> None:
+    """Show the bundles in the release's volume, and what each pod serves."""
+    target = _cluster().Release(release, namespace, context)
+    _print_table(("published", "digest", "bytes", "created"), [_published_row(entry) for entry in target.published()])
+    click.echo()
+    pods = [(pod.name, pod.model, pod.digest[:DIGEST_SHOWN]) for pod in target.serving()]
+    _print_table(("pod", "serves", "digest"), pods)
+
+
+def _published_row(entry: dict[str, Any]) -> tuple[str, ...]:
+    label = f"{entry['name']}/{entry['version']}"
+    if "error" in entry:
+        return (label, f"damaged: {entry['error']}", "", "")
+    return (label, entry["digest"][:DIGEST_SHOWN], str(entry["bytes"]), str(entry["created_at"] or ""))
+
+
+def _print_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    for row in (head, *rows):
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _cluster() -> ModuleType:
+    # Imported only here: the kubernetes client is no part of serving, and takes half a second.
+    try:
+        from service import cluster
+    except ModuleNotFoundError as error:
+        if error.name != "kubernetes":
+            raise
+        raise click.ClickException('this command talks to Kubernetes: pip install "lookbook[k8s]"') from error
+    return cluster
