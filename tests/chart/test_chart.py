@@ -18,8 +18,9 @@ from tests.conftest import CLOTHES, ROOT
 
 CHART = ROOT / "charts/lookbook"
 CASES = [None, *sorted(CHART.glob("ci/*-values.yaml"))]
-# Where kubeconform finds the schemas of Kubernetes' objects; its own choice is a download.
+# Where kubeconform finds the schemas of Kubernetes' objects (its own choice is a download), and of which versions.
 SCHEMAS = os.environ.get("KUBE_SCHEMAS", "default")
+VERSIONS = os.environ.get("KUBE_VERSIONS", "master").split()
 
 
 def tool(name: str) -> str:
@@ -72,9 +73,11 @@ def test_two_renderings_are_the_same_bytes(values: list[object]) -> None:
     assert helm_template(*values).stdout == helm_template(*values).stdout != ""
 
 
-def test_kubernetes_knows_every_field(values: list[object]) -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+def test_kubernetes_knows_every_field(values: list[object], version: str) -> None:
+    where = ("-schema-location", SCHEMAS, "-kubernetes-version", version)
     result = subprocess.run(
-        [tool("kubeconform"), "-strict", "-ignore-missing-schemas", "-schema-location", SCHEMAS, "-summary", "-"],
+        [tool("kubeconform"), "-strict", "-ignore-missing-schemas", "-summary", *where, "-"],
         input=helm_template(*values).stdout,
         capture_output=True,
         text=True,

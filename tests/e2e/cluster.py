@@ -18,6 +18,12 @@ from tests.running import until
 CHART = ROOT / "charts/lookbook"
 RELEASE = "lookbook"
 NODE_PORT = 30080
+# Cassandra nodes small enough for three on one machine, and soon up.
+SMALL: dict[str, object] = {
+    "cassandra.heap": "256M",
+    "cassandra.resources": {"requests": {"cpu": "250m", "memory": "768Mi"}, "limits": {"memory": "1Gi"}},
+    "cassandra.jvmOptions": "-Dcassandra.ring_delay_ms=5000 -Dcassandra.skip_wait_for_gossip_to_settle=0",
+}
 URL = os.environ.get("E2E_URL", f"http://127.0.0.1:{NODE_PORT}")
 
 

@@ -4,17 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.cluster import CHART, RELEASE, Cluster, served
+from tests.e2e.cluster import CHART, RELEASE, SMALL, Cluster, served
 from tests.e2e.load import load, nothing_failed
 from tests.running import until
 
 NODES = 3
-# Small enough for four nodes on one machine, and soon up.
-SMALL = {
-    "cassandra.heap": "256M",
-    "cassandra.resources": {"requests": {"cpu": "250m", "memory": "768Mi"}, "limits": {"memory": "1Gi"}},
-    "cassandra.jvmOptions": "-Dcassandra.ring_delay_ms=5000 -Dcassandra.skip_wait_for_gossip_to_settle=0",
-}
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from tests.conftest import PHOTOS
-from tests.e2e.cluster import CHART, RELEASE, URL, Cluster, run, seconds_of, served
+from tests.e2e.cluster import CHART, RELEASE, SMALL, URL, Cluster, run, seconds_of, served
 from tests.e2e.load import load
 from tests.running import until
 
@@ -134,11 +134,12 @@ def test_the_only_cassandra_node_deleted(cluster: Cluster) -> None:
     assert after == restarts
 
 
-def test_more_nodes_are_refused_without_a_repair(cluster: Cluster, upgrade: Callable[..., str]) -> None:
-    upgrade(wait=False, cassandra__nodes=3, cassandra__jvmOptions="-Dcassandra.ring_delay_ms=5000")
-    until(lambda: "has 1 replicas in datacenter1 where 3 are asked for" in cluster.schema_log(), 120)
-    upgrade(wait=False)
-    served()
+def follow(cluster: Cluster, name: str) -> None:
+    """Do as the chart's README says, in the block of that name."""
+    text = (CHART / "README.md").read_text()
+    script = text.partition(f"```sh {name}\n")[2].partition("```")[0]
+    assert script
+    run("sh", "-euc", f'kubectl() {{ command kubectl --namespace {cluster.namespace} "$@"; }}\n{script}')
 
 
 def test_a_lost_secret(cluster: Cluster, upgrade: Callable[..., str]) -> None:
@@ -159,8 +160,7 @@ def test_a_lost_secret(cluster: Cluster, upgrade: Callable[..., str]) -> None:
         cluster.core.delete_namespaced_secret(f"{RELEASE}-cassandra-{name}", cluster.namespace)
     upgrade(wait=False)
     until(lambda: "see 'A lost Secret'" in cluster.schema_log(), 120)
-    for line in run("sed", "-n", "/## A lost Secret/,/^## /s/^    //p", CHART / "README.md").splitlines():
-        run("sh", "-ec", f'kubectl() {{ command kubectl --namespace {cluster.namespace} "$@"; }}; {line}')
+    follow(cluster, "lost-secret")
     cluster.until_rolled_out()
     served()
     assert kept <= ids()
@@ -173,4 +173,21 @@ def test_installed_again_yesterday_s_answers_are_there(cluster: Cluster, upgrade
     upgrade()
     served()
     assert kept == ids()
+    assert classify() == "Shirt"
+
+
+def test_more_nodes_are_refused_without_a_repair(cluster: Cluster, upgrade: Callable[..., str]) -> None:
+    kept = ids()
+    more = {"cassandra.nodes": 3, **SMALL}
+    upgrade(wait=False, **more)
+    until(lambda: "has 1 replicas in datacenter1 where 3 are asked for" in cluster.schema_log(), 120)
+    cluster.until_ready("cassandra", 3, 400)
+    served()
+    assert ids() == kept
+    follow(cluster, "more-nodes")
+    upgrade(**more)
+    until(lambda: "is up to date" in cluster.schema_log(), 120)
+    assert ids() == kept
+    cluster.delete_pod(f"{RELEASE}-cassandra-1")
+    assert ids() == kept
     assert classify() == "Shirt"
