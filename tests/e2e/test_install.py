@@ -134,6 +134,21 @@ def test_the_only_cassandra_node_deleted(cluster: Cluster) -> None:
     assert after == restarts
 
 
+KEPT = {
+    "secret/lookbook-cassandra-admin",
+    "secret/lookbook-cassandra-service",
+    "persistentvolumeclaim/data-lookbook-cassandra-0",
+    "persistentvolumeclaim/lookbook-models",
+}
+
+
+def leftovers(cluster: Cluster) -> set[str]:
+    """What is in the namespace beside what every namespace has."""
+    kinds = "all,secrets,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,pvc"
+    names = cluster.kubectl("get", kinds, "--output=name").split()
+    return set(names) - {"configmap/kube-root-ca.crt", "serviceaccount/default"}
+
+
 def follow(cluster: Cluster, name: str) -> None:
     """Do as the chart's README says, in the block of that name."""
     text = (CHART / "README.md").read_text()
@@ -147,15 +162,7 @@ def test_a_lost_secret(cluster: Cluster, upgrade: Callable[..., str]) -> None:
     kept = ids()
     assert kept
     cluster.helm("uninstall", RELEASE, "--wait")
-    left = cluster.kubectl(
-        "get", "all,secrets,configmaps,serviceaccounts,roles,networkpolicies,pdb,hpa,pvc", "--output=name"
-    )
-    assert {line for line in left.splitlines() if "kube-root-ca" not in line and "/default" not in line} == {
-        "secret/lookbook-cassandra-admin",
-        "secret/lookbook-cassandra-service",
-        "persistentvolumeclaim/data-lookbook-cassandra-0",
-        "persistentvolumeclaim/lookbook-models",
-    }
+    until(lambda: leftovers(cluster) == KEPT, 60)
     for name in ("admin", "service"):
         cluster.core.delete_namespaced_secret(f"{RELEASE}-cassandra-{name}", cluster.namespace)
     upgrade(wait=False)
