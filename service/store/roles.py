@@ -16,28 +16,30 @@ _SECONDS = 30
 _MOST_COPIES = 3
 
 
-def take_over(settings: Settings) -> None:
-    """See that the settings' user is the superuser and the first one is not.
+def way_in(settings: Settings) -> Settings:
+    """The settings with a superuser that can log in: the admin, or the first one. Raises StoreUnavailable."""
+    first = replace(settings, cassandra_username=FIRST, cassandra_password=FIRST)
+    for candidate in (settings, first):
+        if _can_log_in(candidate):
+            return candidate
+    raise StoreUnavailable(
+        f"neither {settings.cassandra_username} nor Cassandra's first superuser can log in: where the volumes "
+        "are older than the Secret, bring the old one back or see 'A lost Secret' in charts/lookbook/README.md"
+    )
 
-    Raises StoreUnavailable where neither can log in, or nodes are missing.
-    """
+
+def make_admin(session: Session, settings: Settings) -> None:
+    """Copy the roles to several nodes, and see that the settings' user is one. Raises StoreUnavailable."""
+    _copy_roles(session, settings)
     if not _can_log_in(settings):
-        first = replace(settings, cassandra_username=FIRST, cassandra_password=FIRST)
-        if not _can_log_in(first):
-            raise StoreUnavailable(
-                f"neither {settings.cassandra_username} nor Cassandra's first superuser can log in: where the volumes "
-                "are older than the Secret, bring the old one back or see 'A lost Secret' in charts/lookbook/README.md"
-            )
-        with open_cluster(first) as cluster:
-            session = cluster.connect()
-            _copy_roles(session, settings)
-            _set_password(session, settings.cassandra_username, settings.cassandra_password, superuser=True)
-    with open_cluster(settings) as cluster:
-        session = cluster.connect()
-        _copy_roles(session, settings)
-        ((active,),) = session.execute("SELECT can_login FROM system_auth.roles WHERE role = %s", (FIRST,))
-        if active:
-            session.execute(f"ALTER ROLE {FIRST} WITH SUPERUSER = false AND LOGIN = false", timeout=_SECONDS)
+        _set_password(session, settings.cassandra_username, settings.cassandra_password, superuser=True)
+
+
+def retire_first(session: Session) -> None:
+    """Lock the first superuser out."""
+    ((active,),) = session.execute("SELECT can_login FROM system_auth.roles WHERE role = %s", (FIRST,))
+    if active:
+        session.execute(f"ALTER ROLE {FIRST} WITH SUPERUSER = false AND LOGIN = false", timeout=_SECONDS)
 
 
 def admit_service(session: Session, settings: Settings) -> None:

@@ -11,7 +11,7 @@ from cassandra.cluster import Session
 from service.errors import StoreUnavailable
 from service.settings import Settings, SettingsError
 from service.store.connection import FAILURES, open_cluster
-from service.store.roles import admit_service, take_over
+from service.store.roles import admit_service, make_admin, retire_first, way_in
 
 _WAIT_SECONDS = 120
 _DDL_SECONDS = 30
@@ -26,7 +26,7 @@ def apply(session: Session, settings: Settings) -> None:
     text = "{" + ", ".join(f"'{key}': '{value}'" for key, value in wanted.items()) + "}"
     for statement in _statements(settings, text):
         session.execute(statement, timeout=_DDL_SECONDS)
-    _check_replication(session, settings)
+    check_replication(session, settings)
     for table in _KEPT:
         ((found,),) = session.execute(
             "SELECT compaction FROM system_schema.tables WHERE keyspace_name = %s AND table_name = %s",
@@ -38,15 +38,15 @@ def apply(session: Session, settings: Settings) -> None:
             )
 
 
-def _check_replication(session: Session, settings: Settings) -> None:
-    """Copies that are added without a repair hold nothing: a read of them would miss what is stored."""
-    ((options,),) = session.execute(
+def check_replication(session: Session, settings: Settings) -> None:
+    """Raises SettingsError for a keyspace with other replicas: those added without a repair would hold nothing."""
+    found = session.execute(
         "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = %s", (settings.cassandra_keyspace,)
-    )
-    found = options.get(settings.cassandra_local_dc, "0")
-    if found != str(settings.cassandra_replication):
+    ).one()
+    copies = found[0].get(settings.cassandra_local_dc, "0") if found else str(settings.cassandra_replication)
+    if copies != str(settings.cassandra_replication):
         raise SettingsError(
-            f"keyspace {settings.cassandra_keyspace} has {found} replicas in {settings.cassandra_local_dc} where "
+            f"keyspace {settings.cassandra_keyspace} has {copies} replicas in {settings.cassandra_local_dc} where "
             f"{settings.cassandra_replication} are asked for: see 'More nodes' in charts/lookbook/README.md"
         )
 
@@ -89,18 +89,28 @@ def main() -> int:
         return 2
 
 
+def _prepare(settings: Settings) -> None:
+    ours = bool(settings.cassandra_service_username)
+    if ours:
+        with open_cluster(way_in(settings)) as cluster:
+            session = cluster.connect()
+            check_replication(session, settings)
+            make_admin(session, settings)
+    with open_cluster(settings) as cluster:
+        session = cluster.connect()
+        if ours:
+            retire_first(session)
+        apply(session, settings)
+        if ours:
+            admit_service(session, settings)
+
+
 def _make(settings: Settings) -> int:
     until = time.monotonic() + _WAIT_SECONDS
     said = ""
     while True:
         try:
-            if settings.cassandra_service_username:
-                take_over(settings)
-            with open_cluster(settings) as cluster:
-                session = cluster.connect()
-                apply(session, settings)
-                if settings.cassandra_service_username:
-                    admit_service(session, settings)
+            _prepare(settings)
             print(f"schema: keyspace {settings.cassandra_keyspace} is up to date")
             return 0
         except (*FAILURES, StoreUnavailable) as error:
