@@ -75,6 +75,15 @@ class Socket(socket.socket):
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Raises BrokenPipeError, which gunicorn takes for a client that went away."""
         try:
+            # Nearly always all of it: a timeout would cost a change of the socket's mode and a poll.
+            sent = super().send(data, flags | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            self._send_rest(memoryview(data)[sent:], flags)
+
+    def _send_rest(self, data: memoryview, flags: int) -> None:
+        try:
             self.settimeout(max(self._deadline - time.monotonic(), 0))
             super().sendall(data, flags)
         except (TimeoutError, BlockingIOError):
