@@ -14,13 +14,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from cassandra.cluster import Session
 from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
+from werkzeug.test import TestResponse
 
 from service.app import create_app
 from service.bundle import Bundle, read_bundle
@@ -44,6 +45,13 @@ collect_ignore = [] if "E2E" in os.environ else ["e2e"]
 
 CONTAINER = os.environ.get("CASSANDRA_NAME", "lookbook-cassandra")
 CASSANDRA_PORT = int(os.environ.get("CASSANDRA_PORT", "9042"))
+
+
+class Client(FlaskClient):
+    """Closes each answer once it is read, as a server does."""
+
+    def open(self, *args: Any, buffered: bool = True, **kwargs: Any) -> TestResponse:
+        return super().open(*args, buffered=buffered, **kwargs)
 
 
 def lacking(line: str) -> NoReturn:
@@ -150,7 +158,9 @@ def make_app(tmp_path: Path, classifier: Classifier) -> Iterator[Callable[..., F
 
     def make(**options: object) -> Flask:
         stores.append(SqliteStore(str(tmp_path / "app.sqlite"), lambda _: None))
-        return create_app(Settings(**options), classifier, stores[-1])
+        app = create_app(Settings(**options), classifier, stores[-1])
+        app.test_client_class = Client
+        return app
 
     yield make
     for store in stores:

@@ -203,8 +203,9 @@ def multipart(head: bytes, data: bytes | None = None) -> dict[str, object]:
         (b'Content-Disposition: form-data; name="image"', ""),
         (b'Content-Disposition: form-data; name="image"; filename=""', ""),
         (b'Content-Disposition: form-data; name="image"; filename="a\0b.png"', "a\ufffdb.png"),
+        (b'Content-Disposition: form-data; name="image"; filename="na\xefve.png"', "na\ufffdve.png"),
     ],
-    ids=["no name", "empty name", "NUL"],
+    ids=["no name", "empty name", "NUL", "Latin-1"],
 )
 def test_odd_names(client: FlaskClient, head: bytes, name: str) -> None:
     response = client.post("/v1/predictions", **multipart(head))
@@ -218,6 +219,11 @@ def test_odd_names(client: FlaskClient, head: bytes, name: str) -> None:
             multipart(b'Content-Disposition: form-data; name="image"; filename="' + b"x" * 2000 + b'"'),
             "longer than 1024",
         ),
+        (
+            multipart(b"X: " + bytes(1_000_000) + b'\r\nContent-Disposition: form-data; name="image"'),
+            "a header over 16384",
+        ),
+        ({"data": bytes(1_000_000), "content_type": "multipart/form-data; boundary=x"}, "a header over 16384"),
         (multipart(b"Content-Type: image/png"), "malformed"),
         ({"data": b"nothing", "content_type": "multipart/form-data; boundary=x"}, "malformed"),
         ({"data": BAG.read_bytes(), "content_type": "multipart/form-data"}, "malformed"),
