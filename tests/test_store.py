@@ -3,16 +3,23 @@
 import threading
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cassandra.cluster import ResponseFuture
 
 from service.prediction import Prediction, bucket, first_id, id_maker, order
 from service.store import MAX_ROWS, Page, Query, Store
+from service.store.connection import Connection
 from tests.running import until
 
 START = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 LABELS = ("Bag", "Coat", "Dress")
+
+on_cassandra = pytest.mark.parametrize(
+    "open_store", [pytest.param("cassandra", marks=pytest.mark.cassandra)], indirect=True
+)
 
 
 def made_at(moment: datetime, shards: int = 1, label: str = "Bag", name: str = "bag.png") -> Prediction:
@@ -131,6 +138,49 @@ def test_shards_can_be_raised(open_store: Callable[..., Store]) -> None:
     for limit in (1, 10, 100):
         assert walk(later, limit) == rows
     assert all(later.get(row.id) == row for row in rows)
+
+
+@pytest.fixture
+def rows_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows each read of predictions got from Cassandra."""
+    counts: list[int] = []
+    finish = Connection.finish
+
+    def counted(connection: Connection, future: ResponseFuture) -> list:
+        rows = finish(connection, future)
+        if "predictions WHERE" in future.query.prepared_statement.query_string:
+            counts.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(Connection, "finish", counted)
+    return counts
+
+
+@on_cassandra
+@pytest.mark.parametrize("shards", [2, 8, 64, 256])
+def test_a_page_of_many_shards_reads_few_rows(
+    open_store: Callable[..., Store], rows_read: list[int], shards: int
+) -> None:
+    store = open_store(shards=shards)
+    make = id_maker(shards)
+    ids = sorted((make() for _ in range(3_000)), key=order, reverse=True)
+    rows = [Prediction(id, "", (("Bag", 1.0),), "model", "1.0.0") for id in ids]
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda row: store.put(row, None), rows))
+    assert store.page(Query(100)).items == tuple(rows[:100])
+    assert sum(rows_read) < 2 * 101 + 6 * shards * len(rows_read)
+    assert len(rows_read) < 5
+    assert walk(store, 500) == rows
+
+
+@on_cassandra
+def test_a_page_over_buckets_of_many_shards_reads_few_partitions(open_store: Callable[..., Store]) -> None:
+    few = fill(open_store(), [START - i * timedelta(hours=1) for i in range(10, 40)])
+    many = fill(open_store(shards=256), [START - i * timedelta(hours=1) for i in range(10)], 256)
+    page = open_store().page(Query(30))
+    assert 0 < len(page.items) < 10
+    assert page.next is not None
+    assert walk(open_store(), 30) == many + few
 
 
 def test_ids_of_one_moment_are_in_cassandras_order(store: Store) -> None:

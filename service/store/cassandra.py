@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from itertools import groupby, islice
+from itertools import chain, groupby
 from typing import Any
 from uuid import UUID
 
@@ -16,8 +16,8 @@ from service.store import KEY_SECONDS, Page, Query, cut
 from service.store.connection import Connection, open_cluster
 
 _DAY = 24 * 60 * 60
-_MAX_BUCKETS = 2_000
-_WIDEST = 32
+_MAX_PARTITIONS = 2_000
+_WIDEST = 32  # partitions that are read at once, unless one bucket has more
 _COLUMNS = "id, file_name, labels, scores, model_name, model_version"
 
 _STATEMENTS = {
@@ -110,36 +110,37 @@ class CassandraStore:
         below = query.below or first_id(datetime(datetime.now(UTC).year + 2, 1, 1, tzinfo=UTC))
         since = max(query.since or _LOWEST, _LOWEST, key=order)
         entries = self._buckets(bucket(below), bucket(since))
-        group = list(islice(entries, 1))
+        group, entries = _take(entries, 1)
         width, read = 1, 0
         while group:
-            left = query.rows - len(rows)
-            found, stopped = self._read(group, below, since, -(-left // len(group)))
+            shards = max(count for _, count in group)
+            found, stopped = self._read(group, shards, below, since, query.rows - len(rows))
             rows += found
-            read += len(group)
+            read += len(group) * shards
             if stopped:
                 # A partition has more than was asked of it: go on inside it, alone.
                 below = stopped
                 group = [entry for entry in group if entry[0] == bucket(stopped)] + [
                     entry for entry in group if entry[0] < bucket(stopped)
                 ]
-                entries = _chain(group[1:], entries)
+                entries = chain(group[1:], entries)
                 group, width = group[:1], 1
             else:
                 below = min(below, _first_of(group[-1][0]), key=order)
                 width = min(2 * width, _WIDEST)
-                group = list(islice(entries, width))
+                group, entries = _take(entries, width)
             if len(rows) >= query.rows:
                 return cut(rows[: query.rows], query, rows[query.rows - 1].id)
-            if group and read >= _MAX_BUCKETS:
+            if group and read >= _MAX_PARTITIONS:
                 return cut(rows, query, below)
         return cut(rows, query, None)
 
     def _read(
-        self, group: list[tuple[int, int]], below: UUID, since: UUID, limit: int
+        self, group: list[tuple[int, int]], shards: int, below: UUID, since: UUID, wanted: int
     ) -> tuple[list[Prediction], UUID | None]:
-        """Rows of some buckets, newest first, and the last of them where a partition reached `limit`."""
-        shards = max(count for _, count in group)
+        """The newest rows of some buckets, and the last of them where there may be more."""
+        # Shards fill by chance: a little more than each one's part, lest the fullest end the page early.
+        limit = min(wanted, 2 * wanted // (len(group) * shards) + 5)
         values = ([number for number, _ in group], list(range(shards)), below, since, limit)
         rows = [_prediction(row) for row in self._connection.execute("list", values)]
         rows.sort(key=lambda row: order(row.id), reverse=True)
@@ -212,6 +213,15 @@ def _first_of(number: int) -> UUID:
     return first_id(datetime.fromtimestamp(number * BUCKET_SECONDS, UTC))
 
 
-def _chain(group: list[tuple[int, int]], rest: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    yield from group
-    yield from rest
+def _take(entries: Iterator[tuple[int, int]], width: int) -> tuple[list[tuple[int, int]], Iterator[tuple[int, int]]]:
+    """The next bucket, and more as long as all have at most `width` partitions; and the entries behind them."""
+    group: list[tuple[int, int]] = []
+    shards = 1
+    for entry in entries:
+        shards = max(shards, entry[1])
+        if group and (len(group) + 1) * shards > width:
+            return group, chain((entry,), entries)
+        group.append(entry)
+        if len(group) * shards >= width:
+            break
+    return group, entries
