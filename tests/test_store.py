@@ -4,13 +4,18 @@ import threading
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from cassandra.cluster import ResponseFuture
+from cassandra.cluster import ResponseFuture, Session
+from cassandra.query import BatchStatement, BatchType
 
 from service.prediction import Prediction, bucket, first_id, id_maker, order
-from service.store import MAX_ROWS, Page, Query, Store
+from service.settings import Settings
+from service.store import MAX_ROWS, Page, Query, Store, schema
+from service.store.cassandra import CassandraStore
 from service.store.connection import Connection
 from tests.running import until
 
@@ -183,6 +188,12 @@ def test_a_page_over_buckets_of_many_shards_reads_few_partitions(open_store: Cal
     assert walk(open_store(), 30) == many + few
 
 
+def test_shards_can_be_lowered(open_store: Callable[..., Store]) -> None:
+    store = open_store(shards=1)
+    rows = fill(store, [START - timedelta(seconds=i) for i in range(40)], shards=63)
+    assert walk(store, 7) == rows
+
+
 def test_ids_of_one_moment_are_in_cassandras_order(store: Store) -> None:
     rows = fill(store, [START] * 40)
     assert walk(store, 3) == rows
@@ -244,6 +255,59 @@ def test_rows_older_than_the_retention_are_gone(open_store: Callable[..., Store]
     assert store.get(prediction.id) == prediction
     until(lambda: store.get(prediction.id) is None and store.thumbnail(prediction.id) is None, 10)
     assert store.page(Query(10)) == Page((), None)
+
+
+@on_cassandra
+def test_a_lower_retention_hides_nothing_that_is_kept(
+    open_store: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without the time by which an entry of the directory outlives its rows.
+    monkeypatch.setattr("service.store.cassandra.entry_seconds", lambda retention: retention)
+    kept, gone = made_at(START), made_at(START + timedelta(seconds=1))
+    open_store(retention=0).put(kept, None)
+    store = open_store(retention=2)
+    store.put(gone, None)
+    assert walk(store, 10) == [gone, kept]
+    until(lambda: store.get(gone.id) is None, 10)
+    until(lambda: walk(store, 10) == [kept], 10)
+
+
+@on_cassandra
+def test_a_higher_retention_keeps_its_rows_in_the_list(
+    open_store: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.store.cassandra.entry_seconds", lambda retention: retention)
+    gone, kept = made_at(START), made_at(START + timedelta(seconds=1))
+    open_store(retention=2).put(gone, None)
+    store = open_store(retention=60)
+    store.put(kept, None)
+    until(lambda: store.get(gone.id) is None, 10)
+    assert walk(store, 10) == [kept]
+
+
+@pytest.mark.cassandra
+def test_a_page_passes_over_many_expired_rows(cassandra: Settings, cassandra_session: Session) -> None:
+    settings = replace(cassandra, retention=10)
+    schema.apply(cassandra_session, settings)
+    with closing(CassandraStore(settings, lambda _: None)) as store:
+        until(store.reached)
+        rows = fill(store, [START])
+        # Cassandra gives a read up once it has met 100,000 tombstones: six in such a row, and the row.
+        insert = cassandra_session.prepare(
+            f"INSERT INTO {settings.cassandra_keyspace}.predictions"
+            " (bucket, shard, id, file_name, labels, scores, model_name, model_version)"
+            " VALUES (?, 0, ?, 'a', ['Bag'], [1.0], 'm', '1') USING TTL 10"
+        )
+        make = id_maker(1, clock=lambda: int((START - timedelta(seconds=10)).timestamp() * 10**9))
+        for _ in range(200):
+            batch = BatchStatement(BatchType.UNLOGGED)
+            for _ in range(100):
+                id = make()
+                batch.add(insert, (bucket(rows[0].id) - 1, id))
+            cassandra_session.execute(batch, timeout=10)
+        store.put(made_at(START - timedelta(seconds=5)), None)
+        until(lambda: store.page(Query(10)) == Page((), None), 30)
+    schema.apply(cassandra_session, cassandra)
 
 
 def test_many_threads_lose_nothing(store: Store) -> None:

@@ -1,6 +1,5 @@
 """The store for many machines: Cassandra."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from service.settings import Settings
 from service.store import KEY_SECONDS, Page, Query, cut
 from service.store.connection import Connection, open_cluster
 
-_DAY = 24 * 60 * 60
+_FOR_EVER = 1 << 62  # a timestamp in microseconds that is later than the end of any entry
 _MAX_PARTITIONS = 2_000
 _WIDEST = 32  # partitions that are read at once, unless one bucket has more
 _COLUMNS = "id, file_name, labels, scores, model_name, model_version"
@@ -25,7 +24,7 @@ _STATEMENTS = {
     "put": f"INSERT INTO {{ks}}.predictions (bucket, shard, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) USING TTL ?",
     "put_if_absent": f"INSERT INTO {{ks}}.predictions (bucket, shard, {_COLUMNS})"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS USING TTL ?",
-    "put_bucket": "INSERT INTO {ks}.buckets (year, bucket, shards) VALUES (?, ?, ?) USING TTL ?",
+    "put_bucket": "INSERT INTO {ks}.buckets (year, bucket, shards) VALUES (?, ?, ?) USING TTL ? AND TIMESTAMP ?",
     "put_thumbnail": "INSERT INTO {ks}.thumbnails (id, picture) VALUES (?, ?) USING TTL ?",
     "claim": "INSERT INTO {ks}.idempotency_keys (key, id, digest) VALUES (?, ?, ?)"
     f" IF NOT EXISTS USING TTL {KEY_SECONDS}",
@@ -55,21 +54,20 @@ class CassandraStore:
             {name: cql.format(ks=keyspace) for name, cql in _STATEMENTS.items()},
             report,
         )
-        self._noted: set[int] = set()
-        self._lock = threading.Lock()
+        self._noted: set[tuple[int, int, int]] = set()
         self.state = self._connection.state
         self.reached = self._connection.reached
         self.close = self._connection.close
 
     def put(self, prediction: Prediction, thumbnail: bytes | None) -> None:
-        self._note_bucket(bucket(prediction.id))
+        self._note_bucket(prediction.id)
         picture = self._start_thumbnail(prediction, thumbnail)
         self._connection.execute("put", self._row(prediction))
         if picture:
             self._connection.finish(picture)
 
     def put_if_absent(self, prediction: Prediction, thumbnail: bytes | None) -> Prediction:
-        self._note_bucket(bucket(prediction.id))
+        self._note_bucket(prediction.id)
         picture = self._start_thumbnail(prediction, thumbnail)
         # A row that stands comes back with its columns in the table's order, behind [applied].
         ((applied, *standing),) = self._connection.execute("put_if_absent", self._row(prediction))
@@ -168,14 +166,22 @@ class CassandraStore:
                 high = found[-1][0]
                 limit = 512
 
-    def _note_bucket(self, number: int) -> None:
-        """Enter the bucket into the directory, once a process; before its first row, lest that be lost to sight."""
-        if number in self._noted:
+    def _note_bucket(self, id: UUID) -> None:
+        """Enter the id's bucket into the directory, before its first row, lest that be lost to sight.
+
+        Again every ten minutes, so that the entry outlives a row that is written late.
+        """
+        now = int(time.time())
+        # An id that another process claimed may lie in a shard beyond ours.
+        number, shards = bucket(id), max(self._shards, shard(id) + 1)
+        note = number, shards, now // BUCKET_SECONDS
+        if note in self._noted:
             return
-        ttl = self._retention + BUCKET_SECONDS + _DAY if self._retention else 0
-        self._connection.execute("put_bucket", (_year(number), number, self._shards, ttl))
-        with self._lock:
-            self._noted = {noted for noted in self._noted if noted > number - 200} | {number}
+        ttl = entry_seconds(self._retention)
+        # The later timestamp wins: so the entry that lives longer, however the retention has changed.
+        ends = (now + ttl) * 1_000_000 if ttl else _FOR_EVER
+        self._connection.execute("put_bucket", (_year(number), number, shards, ttl, ends))
+        self._noted = {noted for noted in self._noted if noted[2] == note[2]} | {note}
 
     def _start_thumbnail(self, prediction: Prediction, thumbnail: bytes | None) -> ResponseFuture | None:
         if thumbnail is None:
@@ -194,6 +200,11 @@ class CassandraStore:
             prediction.model_version,
             self._retention,
         )
+
+
+def entry_seconds(retention: int) -> int:
+    """How long a bucket's entry in the directory lives: longer than each row that it was noted for; 0: for ever."""
+    return retention + 2 * BUCKET_SECONDS if retention else 0
 
 
 def _place(id: UUID) -> tuple[int, int, UUID]:
