@@ -108,6 +108,16 @@ def test_a_key_belongs_to_its_first_claim(store: Store) -> None:
     assert store.claim("another", b"other", second) == (second, b"other")
 
 
+def test_a_deletion_is_known(store: Store) -> None:
+    gone, never = made_at(START), made_at(START + timedelta(seconds=1))
+    store.put(gone, None)
+    assert not store.deleted(gone.id)
+    assert store.delete(gone.id)
+    assert not store.delete(never.id)
+    assert store.deleted(gone.id)
+    assert not store.deleted(never.id)
+
+
 def test_twenty_claims_at_once_agree(store: Store) -> None:
     ids = [made_at(START).id for _ in range(20)]
     claims: list[tuple[uuid.UUID, bytes]] = []

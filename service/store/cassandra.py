@@ -11,7 +11,7 @@ from cassandra.cluster import ResponseFuture
 
 from service.prediction import BUCKET_SECONDS, FIRST_YEAR, Prediction, bucket, first_id, order, shard
 from service.settings import Settings
-from service.store import KEY_SECONDS, Page, Query, cut
+from service.store import KEY_SECONDS, Page, Query, cut, deletion
 from service.store.connection import Connection, open_cluster
 
 _FOR_EVER = 1 << 62  # a timestamp in microseconds that is later than the end of any entry
@@ -28,6 +28,8 @@ _STATEMENTS = {
     "put_thumbnail": "INSERT INTO {ks}.thumbnails (id, picture) VALUES (?, ?) USING TTL ?",
     "claim": "INSERT INTO {ks}.idempotency_keys (key, id, digest) VALUES (?, ?, ?)"
     f" IF NOT EXISTS USING TTL {KEY_SECONDS}",
+    "put_deletion": f"INSERT INTO {{ks}}.idempotency_keys (key) VALUES (?) USING TTL {KEY_SECONDS}",
+    "get_deletion": "SELECT key FROM {ks}.idempotency_keys WHERE key = ?",
     "get": f"SELECT {_COLUMNS} FROM {{ks}}.predictions WHERE bucket = ? AND shard = ? AND id = ?",
     "get_written": "SELECT WRITETIME(file_name) FROM {ks}.predictions WHERE bucket = ? AND shard = ? AND id = ?",
     "get_thumbnail": "SELECT picture FROM {ks}.thumbnails WHERE id = ?",
@@ -99,9 +101,13 @@ class CassandraStore:
             return False
         # Later than the write it removes, whatever the clocks say, or Cassandra would keep the row.
         stamp = max(rows[0][0] + 1, time.time_ns() // 1000)
+        self._connection.execute("put_deletion", (deletion(id),))
         self._connection.execute("delete_thumbnail", (stamp, id))
         self._connection.execute("delete", (stamp, *_place(id)))
         return True
+
+    def deleted(self, id: UUID) -> bool:
+        return bool(self._connection.execute("get_deletion", (deletion(id),)))
 
     def page(self, query: Query) -> Page:
         rows: list[Prediction] = []

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from service.errors import StoreUnavailable
 from service.prediction import Prediction, from_order, order
-from service.store import KEY_SECONDS, MAX_ROWS, TIMEOUT, Page, Query, cut
+from service.store import KEY_SECONDS, MAX_ROWS, TIMEOUT, Page, Query, cut, deletion
 
 _CONNECTIONS = 4
 _WAIT = TIMEOUT / 2  # for another thread, and again for another process
@@ -92,7 +92,20 @@ class SqliteStore:
             found = _get(connection, id) is not None
             connection.execute("DELETE FROM thumbnails WHERE key = ?", (order(id),))
             connection.execute("DELETE FROM predictions WHERE key = ?", (order(id),))
+            if found:
+                connection.execute(
+                    "INSERT OR REPLACE INTO idempotency_keys VALUES (?, ?, ?, ?)",
+                    (deletion(id), id.bytes, b"", time.time() + KEY_SECONDS),
+                )
         return found
+
+    def deleted(self, id: UUID) -> bool:
+        with self._connection() as connection:
+            row = connection.execute(
+                f"SELECT 1 FROM idempotency_keys WHERE key = :key AND {_LIVE}",
+                {"key": deletion(id), "now": time.time()},
+            ).fetchone()
+        return row is not None
 
     def page(self, query: Query) -> Page:
         below = order(query.below) if query.below else b"\xff" * 17
