@@ -1,6 +1,10 @@
 """Where the real parts meet, in a worker and after its fork."""
 
+import logging
+import os
+import signal
 import sys
+import threading
 from typing import NoReturn
 
 from flask import Flask
@@ -13,11 +17,13 @@ from service.inference import Classifier
 from service.settings import Settings, model_folder
 from service.store import Store
 
+_LOG = logging.getLogger(__name__)
 _BOOT_FAILED = 4  # gunicorn's APP_LOAD_ERROR: do not start this worker again
 
 
 def build(settings: Settings) -> Flask:
     """The application; ends the process with one line where it must not serve."""
+    threading.excepthook = end_worker
     try:
         classifier = Classifier(read_bundle(model_folder(settings)), settings.max_inferences)
         store = _open_store(settings)
@@ -27,6 +33,15 @@ def build(settings: Settings) -> Flask:
     bundle = classifier.bundle
     metrics.model_info.labels(bundle.name, bundle.version, bundle.digest).set(1)
     return app
+
+
+def end_worker(death: threading.ExceptHookArgs) -> None:
+    """What a thread did is done no more, such as keeping the store: end politely, gunicorn starts a new worker."""
+    if not threading.main_thread().is_alive():
+        return  # ending already
+    name = death.thread.name if death.thread else "unknown"
+    _LOG.critical("thread died: %s", name, exc_info=death.exc_value)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _open_store(settings: Settings) -> Store:
