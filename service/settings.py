@@ -44,7 +44,7 @@ class Settings:
     )
     cassandra_service_password: str = _setting("", "its password (schema)")
     shards: int = _setting(1, "partitions that ten minutes of answers are spread over, 1 to 256", least=1, most=256)
-    retention: int = _setting(0, "seconds that answers are kept; 0: for ever", most=630_720_000)
+    retention: int = _setting(0, "seconds that answers are kept; 0: for ever", most=630_000_000)
     thumbnails: bool = _setting(True, "keep a thumbnail of each picture")
     max_bytes: int = _setting(8 * 1024 * 1024, "largest request body in bytes", least=1)
     max_pixels: int = _setting(25_000_000, "largest picture in pixels", least=1)

@@ -1,5 +1,10 @@
 """Where the real parts meet, in a worker and after its fork."""
 
+import logging
+import os
+import signal
+import threading
+
 from flask import Flask
 
 from service import metrics
@@ -9,15 +14,27 @@ from service.inference import Classifier
 from service.settings import Settings, model_folder
 from service.store import Store
 
+_LOG = logging.getLogger(__name__)
+
 
 def build(settings: Settings) -> Flask:
     """The application; raises BundleError, StoreUnavailable or OSError where it must not serve."""
+    threading.excepthook = end_worker
     classifier = Classifier(read_bundle(model_folder(settings)), settings.max_inferences)
     store = _open_store(settings)
     app = create_app(settings, classifier, store)
     bundle = classifier.bundle
     metrics.model_info.labels(bundle.name, bundle.version, bundle.digest).set(1)
     return app
+
+
+def end_worker(death: threading.ExceptHookArgs) -> None:
+    """What a thread did is done no more, such as keeping the store: end politely, gunicorn starts a new worker."""
+    if not threading.main_thread().is_alive():
+        return  # ending already
+    name = death.thread.name if death.thread else "unknown"
+    _LOG.critical("thread died: %s", name, exc_info=death.exc_value)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _open_store(settings: Settings) -> Store:

@@ -99,6 +99,11 @@ def cassandra_server() -> Settings:
     )
 
 
+def _alter(session: Session, statement: str) -> None:
+    """Such statements take longer than the service's own ever may."""
+    session.execute(statement, timeout=30)
+
+
 @pytest.fixture(scope="session")
 def cassandra_session(cassandra_server: Settings) -> Iterator[Session]:
     """A session with the tests' keyspace in place."""
@@ -106,7 +111,7 @@ def cassandra_session(cassandra_server: Settings) -> Iterator[Session]:
         session = cluster.connect()
         apply(session, cassandra_server)
         yield session
-        session.execute(f"DROP KEYSPACE {cassandra_server.cassandra_keyspace}", timeout=30)
+        _alter(session, f"DROP KEYSPACE {cassandra_server.cassandra_keyspace}")
 
 
 @pytest.fixture
@@ -124,7 +129,7 @@ def cassandra(cassandra_server: Settings, cassandra_session: Session) -> Iterato
     # A test may have taken Cassandra away: the session finds it again by itself.
     until(reached)
     for table in ("predictions", "buckets", "thumbnails", "idempotency_keys"):
-        cassandra_session.execute(f"TRUNCATE {cassandra_server.cassandra_keyspace}.{table}", timeout=30)
+        _alter(cassandra_session, f"TRUNCATE {cassandra_server.cassandra_keyspace}.{table}")
 
 
 @pytest.fixture(params=["sqlite", pytest.param("cassandra", marks=pytest.mark.cassandra)])

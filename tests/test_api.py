@@ -9,6 +9,10 @@ from flask.testing import FlaskClient
 from PIL import Image
 from werkzeug.test import TestResponse
 
+from service.app import create_app
+from service.inference import Classifier
+from service.settings import Settings
+from service.store import Store
 from tests.conftest import BAG, MLP, PHOTOS, encoded
 
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-1[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -269,6 +273,17 @@ def test_a_key_with_other_bytes_is_refused(client: FlaskClient) -> None:
     other = post(client, (MLP / "golden/fashion-5.png").read_bytes(), **{"Idempotency-Key": "one"})
     assert message(other)[:2] == (422, "idempotency_key_reused")
     assert stored(client) == [first.json]
+
+
+def test_a_key_does_not_bring_back_what_was_deleted(store: Store, classifier: Classifier) -> None:
+    client = create_app(Settings(), classifier, store).test_client()
+    location = post(client, **{"Idempotency-Key": "one"}).headers["Location"]
+    assert client.delete(location).status_code == 204
+    for _ in range(2):
+        assert message(post(client, **{"Idempotency-Key": "one"}))[:2] == (410, "gone")
+    assert client.get(location).status_code == 404
+    assert stored(client) == []
+    assert post(client, **{"Idempotency-Key": "two"}).status_code == 201
 
 
 def test_a_refused_picture_does_not_use_up_its_key(client: FlaskClient) -> None:

@@ -1,4 +1,4 @@
-"""TLS to a ring of one's own; all else of the connection is shown in test_faults.py."""
+"""TLS, and errors without a name; all else of the connection is shown in test_faults.py."""
 
 import ssl
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.settings import Settings
-from service.store.connection import FAILURES, open_cluster
+from service.store.connection import FAILURES, Connection, open_cluster
 from tests.conftest import lacking
 from tests.running import free_port, until
 
@@ -71,3 +71,10 @@ def test_another_authority_is_not_trusted(encrypted: Settings, tmp_path: Path) -
 def test_a_ring_with_tls_refuses_those_without(encrypted: Settings) -> None:
     with pytest.raises(FAILURES):
         release_version(replace(encrypted, cassandra_ca_file=""))
+
+
+def test_an_error_that_the_driver_has_no_name_for_is_a_reason_too(cassandra: Settings) -> None:
+    connection = Connection(lambda: open_cluster(cassandra), {"probe": "SELEKT 1"}, lambda _: None)
+    until(lambda: "SELEKT" in str(connection.state()), 10)
+    assert not connection.reached()
+    connection.close()

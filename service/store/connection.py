@@ -13,13 +13,15 @@ from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, N
 from cassandra.connection import ConnectionException
 from cassandra.io.libevreactor import LibevConnection
 from cassandra.policies import ConstantReconnectionPolicy, DCAwareRoundRobinPolicy
+from cassandra.protocol import ErrorMessage
 from cassandra.query import PreparedStatement, tuple_factory
 
 from service.errors import StoreUnavailable
 from service.settings import Settings
 from service.store import TIMEOUT
 
-FAILURES = (DriverException, NoHostAvailable, ConnectionException, OSError)
+# ErrorMessage: what a server says that the driver has no exception for.
+FAILURES = (DriverException, NoHostAvailable, ConnectionException, ErrorMessage, OSError)
 
 _LOG = logging.getLogger(__name__)
 _PROBE_SECONDS = 1.0
