@@ -20,8 +20,9 @@ THUMBNAIL_SIDE = 96
 # JPEG has no longer ones either. Each row takes memory of its own, however short it is.
 _LONGEST = 65_535
 _TILE = 512
+_BLOCK = 1024 * 1024
 
-# Bytes that a pixel takes while it is decoded: six in a progressive JPEG, which no other takes more than, but these.
+# Bytes that a pixel takes while it is decoded: six in a progressive JPEG, the most of any but these.
 _BYTES = 6
 _MORE_BYTES = {"CMYK": 8, "WEBP": 12}
 
@@ -66,6 +67,8 @@ def decode(data: bytes, spec: InputSpec, max_pixels: int) -> Image.Image:
     power = max(power for power in (1, 2, 4, 8) if power == 1 or power * share <= 1)
     factor = power * int(1 / (power * share))
     try:
+        # In one go, where it is not large: a JPEG's decoder takes longer in several.
+        file.decodermaxblock = _BLOCK
         file.draft(None, (max(1, file.width // power), max(1, file.height // power)))
         image = _load(file)
         orientation = file.getexif().get(ExifTags.Base.Orientation, 1)
@@ -104,7 +107,7 @@ def _affine(spec: InputSpec) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 def thumbnail(image: Image.Image) -> bytes:
     """WebP of at most 96 pixels on the longer side."""
     small = image.copy()
-    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.HAMMING)
     out = io.BytesIO()
     small.save(out, "WEBP", quality=75, method=2)
     return out.getvalue()

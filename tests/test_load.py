@@ -90,7 +90,6 @@ def partly_noise(mode: str, side: int, rows: int) -> Image.Image:
 
 
 LARGEST = {
-    "RGB": lambda: encoded(partly_noise("RGB", 5000, 525), compress_level=1),
     "alpha": lambda: encoded(partly_noise("RGBA", 5000, 390), compress_level=1),
     "palette": lambda: encoded(partly_noise("P", 5000, 1600), compress_level=1, transparency=0),
     "WebP": lambda: encoded(partly_noise("RGBA", 3535, 565), "WEBP", lossless=True, method=0),
