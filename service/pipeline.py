@@ -33,6 +33,10 @@ class Pipeline:
 
         Raises the errors of decode(), IdempotencyKeyReused, Gone, Busy and StoreUnavailable.
         """
+        away = self._store.away()
+        if away:
+            # Decoding for nothing would look like work to the autoscaler.
+            raise StoreUnavailable(f"the store is away: {away}")
         if key is None:
             prediction, picture = self._predict(upload, self._make_id())
             with metrics.store_seconds.time():

@@ -53,6 +53,18 @@ def refused(service: Service) -> None:
     assert int(response.headers["Retry-After"]) > 0
 
 
+def refused_undecoded(service: Service) -> bool:
+    before = decoded(service)
+    refused(service)
+    return decoded(service) == before
+
+
+def decoded(service: Service) -> str:
+    """The line of /metrics that counts decoded pictures."""
+    lines = requests.get(f"{service.url}/metrics", timeout=5).text.splitlines()
+    return next(line for line in lines if line.startswith("lookbook_decode_seconds_count"))
+
+
 def survives(service: Service, harm: Callable[[], object], mend: Callable[[], object], up: Callable[[], bool]) -> None:
     """Harm the store, see nothing acknowledged; mend it, see the service come back by itself."""
     kept = service.send(BAG.read_bytes()).json()["id"]
@@ -63,6 +75,7 @@ def survives(service: Service, harm: Callable[[], object], mend: Callable[[], ob
         assert requests.get(f"{service.url}/readyz", timeout=5).status_code == 200
         until(lambda: "lookbook_store_up 0.0" in requests.get(f"{service.url}/metrics", timeout=5).text, 5)
         assert requests.get(f"{service.url}/livez", timeout=5).status_code == 200
+        until(lambda: refused_undecoded(service), 5)
     finally:
         mend()
     until(up, 90)

@@ -85,6 +85,9 @@ class Store(Protocol):
     def state(self) -> str | None:
         """None while the store answers, else why it does not, in one line."""
 
+    def away(self) -> str | None:
+        """Why no call would succeed now, None where one may."""
+
     def reached(self) -> bool:
         """Whether the store's tables have been reached at least once."""
 

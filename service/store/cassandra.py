@@ -58,6 +58,7 @@ class CassandraStore:
         )
         self._noted: set[tuple[int, int, int]] = set()
         self.state = self._connection.state
+        self.away = self._connection.away
         self.reached = self._connection.reached
         self.close = self._connection.close
 

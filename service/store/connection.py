@@ -127,6 +127,10 @@ class Connection:
         """None while the store answers, else why it does not."""
         return self._failure
 
+    def away(self) -> str | None:
+        """Why nothing has answered for a while, None where something may; the keeper finds out when it is back."""
+        return self._failure if time.monotonic() - self._answered > _PROBE_SECONDS else None
+
     def reached(self) -> bool:
         """Whether there has been a session with every statement prepared."""
         return self._session is not None

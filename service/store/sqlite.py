@@ -136,6 +136,9 @@ class SqliteStore:
     def state(self) -> str | None:
         return self._failure
 
+    def away(self) -> None:
+        return None
+
     def reached(self) -> bool:
         return True
 
