@@ -4,10 +4,10 @@ TRAINING = .venv-training
 LOCK = $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
     --no-annotate --custom-compile-command "make lock"
 
-.PHONY: help run test lint bench pages cassandra train lock clean
+.PHONY: help run test lint bench pages cassandra images rendered e2e train lock clean
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
 run: $(VENV)/serving ## serve on 127.0.0.1:8080, with SQLite and the bundled model
 	$(VENV)/bin/python -m service serve
@@ -26,6 +26,16 @@ bench: $(VENV)/testing ## measure requests, CPU time and memory (wants wrk)
 
 pages: $(VENV)/testing ## measure the cost of a page at 1,000 and at 1,000,000 rows
 	$(VENV)/bin/python -m benchmarks.pages
+
+images: ## build the two images
+	docker build --tag lookbook:0.1.0 .
+	docker build --tag lookbook-model-init:0.1.0 --file model-init/Dockerfile .
+
+rendered: ## render the chart's defaults into k8s/rendered.yaml
+	helm template lookbook charts/lookbook > k8s/rendered.yaml
+
+e2e: $(VENV)/testing ## test on the cluster that kubectl points to, images loaded; E2E=smoke: install, picture, upgrade
+	E2E=$(or $(E2E),all) $(VENV)/bin/python -m pytest --verbose tests/e2e $(if $(filter smoke,$(E2E)),-m smoke)
 
 train: $(TRAINING)/training ## train and write the bundles: make train FASHION=DIR PHOTOS=DIR
 	training/train "$(TRAINING)/bin/python" "$(FASHION)" "$(PHOTOS)"

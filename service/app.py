@@ -5,10 +5,14 @@ import re
 import secrets
 import threading
 import time
+from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.wsgi import ClosingIterator
 
 from service import api, health, metrics, tasks
 from service.errors import Busy, CrossSite, RequestError, Unauthorized
@@ -21,6 +25,7 @@ from service.tokens import Tokens
 _LOG = logging.getLogger("service.requests")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _UNGUARDED = ("health", "metrics")
+_ADMITTED = "lookbook.admitted"
 _CODES = {404: "not_found", 405: "method_not_allowed", 500: "internal_error"}
 
 
@@ -58,14 +63,24 @@ def create_app(settings: Settings, classifier: Classifier, store: Store) -> Flas
         if not free.acquire(blocking=False):
             metrics.refused.inc()
             raise Busy(f"this worker already has {settings.max_requests} requests; try again")
-        g.admitted = True
+        request.environ[_ADMITTED] = True
         metrics.in_flight.inc()
 
-    @app.teardown_request
-    def leave(_: BaseException | None) -> None:
-        if g.pop("admitted", False):
+    def leave(environ: dict[str, Any]) -> None:
+        if environ.pop(_ADMITTED, False):
             metrics.in_flight.dec()
             free.release()
+
+    answer = app.wsgi_app
+
+    def wsgi_app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """A request counts until its answer has been sent: a client that reads slowly takes a thread, too."""
+        with ExitStack() as stack:
+            stack.callback(leave, environ)
+            body = answer(environ, start_response)
+            return ClosingIterator(body, stack.pop_all().close)
+
+    app.wsgi_app = wsgi_app  # type: ignore[method-assign]
 
     @app.after_request
     def finish(response: Response) -> Response:

@@ -32,12 +32,12 @@ def serve() -> None:
     """Serve pictures' classes over HTTP."""
     try:
         settings = Settings.from_environment(os.environ)
+        if not settings.tokens_file:
+            print(
+                f"lookbook: no LOOKBOOK_TOKENS_FILE: anybody who reaches {settings.bind} may read and write",
+                file=sys.stderr,
+            )
+        run(settings)
     except SettingsError as error:
         print(f"lookbook: {error}", file=sys.stderr)
         sys.exit(2)
-    if not settings.tokens_file:
-        print(
-            f"lookbook: no LOOKBOOK_TOKENS_FILE: anybody who reaches {settings.bind} may read and write",
-            file=sys.stderr,
-        )
-    run(settings)

@@ -35,6 +35,10 @@ class BodyTimeout(RequestError):
     status, code = 408, "body_timeout"
 
 
+class Gone(RequestError):
+    status, code = 410, "gone"
+
+
 class ImageTooLarge(RequestError):
     status, code = 413, "image_too_large"
 

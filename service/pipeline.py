@@ -7,7 +7,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from service import metrics
-from service.errors import Busy, IdempotencyKeyReused
+from service.errors import Busy, Gone, IdempotencyKeyReused, StoreUnavailable
 from service.inference import Classifier
 from service.prediction import Prediction, id_maker
 from service.preprocessing import decode, thumbnail, to_array
@@ -31,7 +31,7 @@ class Pipeline:
     def answer(self, upload: Upload, key: str | None) -> tuple[Prediction, bool]:
         """The stored prediction, and whether an earlier request with the same key had stored it.
 
-        Raises the errors of decode(), IdempotencyKeyReused and StoreUnavailable.
+        Raises the errors of decode(), IdempotencyKeyReused, Gone, Busy and StoreUnavailable.
         """
         if key is None:
             prediction, picture = self._predict(upload, self._make_id())
@@ -48,9 +48,14 @@ class Pipeline:
         prediction, picture = self._predict(upload, self._make_id())
         # One at a time in this process: lightweight transactions on one row get in each other's way.
         lock = self._key_locks[hash(key) % len(self._key_locks)]
-        if not lock.acquire(timeout=TIMEOUT):
+        waited = not lock.acquire(blocking=False)
+        if waited and not lock.acquire(timeout=TIMEOUT):
             raise Busy("other requests with this Idempotency-Key are under way")
         try:
+            failure = self._store.state()
+            if waited and failure:
+                # The one waited for has just found out; to try again would take as long once more.
+                raise StoreUnavailable(f"the store is away: {failure}")
             return self._store_once(prediction, picture, key, digest)
         finally:
             lock.release()
@@ -65,6 +70,8 @@ class Pipeline:
             stored = self._store.get(id)
             if stored:
                 return stored, True
+            if self._store.deleted(id):
+                raise Gone("the record of this Idempotency-Key was deleted; use another key")
         candidate = replace(prediction, id=id)
         with metrics.store_seconds.time():
             standing = self._store.put_if_absent(candidate, picture)

@@ -8,7 +8,8 @@ import zlib
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageFile, PngImagePlugin
+from PIL.WebPImagePlugin import WebPImageFile
 
 from service.bundle import InputSpec
 from service.errors import ImageTooLarge, InvalidImage, UnsupportedMediaType
@@ -16,11 +17,26 @@ from service.errors import ImageTooLarge, InvalidImage, UnsupportedMediaType
 FORMATS = ("JPEG", "PNG", "WEBP")
 THUMBNAIL_SIDE = 96
 
+# JPEG has no longer ones either. Each row takes memory of its own, however short it is.
+_LONGEST = 65_535
+_TILE = 512
+_BLOCK = 1024 * 1024
+
+# Bytes that a pixel takes while it is decoded: six in a progressive JPEG, the most of any but these.
+_BYTES = 6
+_MORE_BYTES = {"CMYK": 8, "WEBP": 12}
+
+# What makes eight bits of a grey of two or four.
+_STEPS = {"L;2": 85, "L;4": 17}
+
 # What Pillow's decoders raise for broken input.
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, OverflowError, AssertionError)
 
 # Pillow would warn at its own limit; decode() has the one of the settings.
 Image.MAX_IMAGE_PIXELS = None
+
+# The texts in a PNG, unpacked; four bytes a character, and nobody reads them.
+PngImagePlugin.MAX_TEXT_MEMORY = 8 * 1024 * 1024
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -43,25 +59,23 @@ def decode(data: bytes, spec: InputSpec, max_pixels: int) -> Image.Image:
 
     Raises InvalidImage, ImageTooLarge (before decoding) or UnsupportedMediaType.
     """
-    image = _open(data)
-    width, height = image.size
-    if width * height > max_pixels:
-        raise ImageTooLarge(
-            f"the picture has {width * height / 1e6:.1f} megapixels; the limit is {max_pixels / 1e6:.1f}"
-        )
-    share = _share_of_use(image, spec)
+    file = _open(data)
+    _check_size(file, max_pixels)
+    share = _share_of_use(file, spec)
+    longer = max(file.size)
+    # The power of two that draft() knows, then the rest: a JPEG and the same PNG get the same scores.
+    power = max(power for power in (1, 2, 4, 8) if power == 1 or power * share <= 1)
+    factor = power * int(1 / (power * share))
     try:
-        image.draft(None, (math.ceil(width * share), math.ceil(height * share)))
-        image.load()
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-        image = _plain(image)
+        # In one go, where it is not large: a JPEG's decoder takes longer in several.
+        file.decodermaxblock = _BLOCK
+        file.draft(None, (max(1, file.width // power), max(1, file.height // power)))
+        image = _load(file)
+        orientation = file.getexif().get(ExifTags.Base.Orientation, 1)
+        # Shrunk first: alpha and orientation then cost nothing on large pictures.
+        image = _shrunk(image, round(factor * max(image.size) / longer))
     except _BROKEN as error:
         raise InvalidImage(f"the picture cannot be decoded: {error}") from error
-    # Shrunk first: alpha and orientation then cost nothing on large pictures.
-    # By the powers of two that draft() knows: a JPEG and the same PNG then get the same scores.
-    factor = max(power for power in (1, 2, 4, 8) if power == 1 or image.width / (width * share) >= power)
-    if factor > 1:
-        image = image.reduce(factor)
     if image.mode == "RGBA":
         canvas = Image.new("RGB", image.size, spec.background)
         canvas.paste(image, mask=image.getchannel("A"))
@@ -93,7 +107,7 @@ def _affine(spec: InputSpec) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 def thumbnail(image: Image.Image) -> bytes:
     """WebP of at most 96 pixels on the longer side."""
     small = image.copy()
-    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.HAMMING)
     out = io.BytesIO()
     small.save(out, "WEBP", quality=75, method=2)
     return out.getvalue()
@@ -109,7 +123,7 @@ def _share_of_use(image: Image.Image, spec: InputSpec) -> float:
     return min(1.0, max(wanted, THUMBNAIL_SIDE / down))
 
 
-def _open(data: bytes) -> Image.Image:
+def _open(data: bytes) -> ImageFile.ImageFile:
     if not data:
         raise InvalidImage("the file is empty")
     try:
@@ -120,10 +134,67 @@ def _open(data: bytes) -> Image.Image:
         raise UnsupportedMediaType("the file is not a JPEG, PNG or WebP picture") from error
 
 
+def _check_size(image: Image.Image, max_pixels: int) -> None:
+    """Raises ImageTooLarge; the pictures that take more memory have a lower limit."""
+    if max(image.size) > _LONGEST:
+        raise ImageTooLarge(f"the picture's longer side has {max(image.size)} pixels; the limit is {_LONGEST}")
+    kind = image.format if image.format in _MORE_BYTES else image.mode
+    limit = max_pixels * _BYTES // _MORE_BYTES.get(kind, _BYTES)
+    pixels = image.width * image.height
+    if pixels > limit:
+        which = f" for {kind}" if kind in _MORE_BYTES else ""
+        raise ImageTooLarge(f"the picture has {pixels / 1e6:.1f} megapixels; the limit is {limit / 1e6:.1f}{which}")
+
+
+def _load(image: ImageFile.ImageFile) -> Image.Image:
+    """The first frame as it was stored."""
+    if isinstance(image, WebPImageFile):
+        # load() would make one copy more.
+        data, _, _ = image._get_next()
+        return Image.frombuffer(image.rawmode, image.size, data, "raw", image.rawmode, 0, 1)
+    _scale_transparency(image)
+    image.load()
+    return image
+
+
+def _scale_transparency(image: ImageFile.ImageFile) -> None:
+    """Pillow scales a PNG's pixels to eight bits, but not its transparent colour."""
+    stored = image.tile[0].args if image.tile else None
+    colour = image.info.get("transparency")
+    if stored == "RGB;16B" and isinstance(colour, tuple):
+        image.info["transparency"] = tuple(value >> 8 for value in colour)
+    elif stored in _STEPS and isinstance(colour, int):
+        image.info["transparency"] = colour * _STEPS[stored]
+
+
+def _shrunk(image: Image.Image, factor: int) -> Image.Image:
+    """The plain picture, so many times smaller; in tiles, for a large one has no room beside it for another."""
+    if image.mode in ("L", "RGB") and not image.has_transparency_data:
+        return _reduced(image, factor)
+    small = Image.new(
+        _plain(image.crop((0, 0, 1, 1))).mode, (math.ceil(image.width / factor), math.ceil(image.height / factor))
+    )
+    side = factor * max(1, _TILE // factor)
+    for top in range(0, image.height, side):
+        for left in range(0, image.width, side):
+            tile = image.crop((left, top, min(left + side, image.width), min(top + side, image.height)))
+            small.paste(_reduced(_plain(tile), factor), (left // factor, top // factor))
+    return small
+
+
+def _reduced(image: Image.Image, factor: int) -> Image.Image:
+    return image if factor == 1 else image.reduce((min(factor, image.width), min(factor, image.height)))
+
+
 def _plain(image: Image.Image) -> Image.Image:
     """The picture in one of the modes "L", "RGB", "RGBA"."""
     if image.mode.startswith("I"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        pixels = np.asarray(image)
+        grey = Image.fromarray((pixels >> 8).astype(np.uint8))
+        if "transparency" not in image.info:
+            return grey
+        opaque = Image.fromarray((pixels != image.info["transparency"]).astype(np.uint8) * 255)
+        return Image.merge("RGBA", (grey, grey, grey, opaque))
     if image.has_transparency_data:
         return image.convert("RGBA")
     if image.mode == "1":

@@ -3,20 +3,35 @@
 import ctypes
 import os
 import shutil
+import socket
+import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 
 from service import logs
+from service.bundle import BundleError
 from service.cpus import available_cpus
-from service.settings import Settings
+from service.errors import StoreUnavailable
+from service.settings import Settings, SettingsError
 
 # Threads beyond those that requests may take, to refuse the others.
 SPARE_THREADS = 8
 _M_MMAP_THRESHOLD = -3  # from malloc.h
+_METRICS = "lookbook-metrics-"
+
+
+class Master(Arbiter):  # type: ignore[misc]
+    """Halts once when workers refuse to start: gunicorn's own breaks off halting at the next that does."""
+
+    def halt(self, reason: str | None = None, exit_status: int = 0) -> None:
+        self.WORKER_BOOT_ERROR = self.APP_LOAD_ERROR = -1
+        super().halt(reason, exit_status)
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -39,8 +54,12 @@ class Server(BaseApplication):  # type: ignore[misc]
             "graceful_timeout": 25,
             "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,
             "logconfig_dict": logs.CONFIG,
+            # Nothing here depends on them: whoever sends one must not change or break an answer.
+            "forwarder_headers": "",
+            "secure_scheme_headers": {},
             "control_socket_disable": True,
             "proc_name": "lookbook",
+            "reload": settings.reload,
             "child_exit": _forget_worker,
             "on_exit": lambda server: shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"]),
         }
@@ -50,7 +69,21 @@ class Server(BaseApplication):  # type: ignore[misc]
     def load(self) -> Callable[..., Any]:
         from service.wsgi import build
 
-        return build(self.settings)
+        try:
+            return build(self.settings)
+        except (BundleError, StoreUnavailable, OSError) as error:
+            _refuse(str(error))
+
+    def run(self) -> None:
+        Master(self).run()
+
+
+def _refuse(reason: str) -> NoReturn:
+    """End a worker that must not serve, and with it all; the first to come here says why, in one line."""
+    with suppress(FileExistsError):
+        Path(os.environ["PROMETHEUS_MULTIPROC_DIR"], "refused").touch(exist_ok=False)
+        sys.stderr.write(f"lookbook: {reason}\n")
+    sys.exit(Arbiter.APP_LOAD_ERROR)
 
 
 def _forget_worker(_: Any, worker: Any) -> None:
@@ -67,8 +100,32 @@ def _return_memory() -> None:
         libc.mallopt(_M_MMAP_THRESHOLD, 1024 * 1024)
 
 
+def _check_address(bind: str) -> None:
+    """gunicorn would try five times and log eleven lines."""
+    host, _, port = bind.rpartition(":")
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host.strip("[]"), int(port)))
+        except OSError as error:
+            raise SettingsError(f"LOOKBOOK_BIND={bind}: {error.strerror}") from error
+
+
+def _make_metrics_folder() -> str:
+    """Also removes those whose server was killed, where their process number says so."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_METRICS}*-*"):
+        pid = folder.name.removeprefix(_METRICS).partition("-")[0]
+        if pid.isdigit() and (int(pid) == os.getpid() or not Path("/proc", pid).exists()):
+            shutil.rmtree(folder, ignore_errors=True)
+    return tempfile.mkdtemp(prefix=f"{_METRICS}{os.getpid()}-")
+
+
 def run(settings: Settings) -> None:
-    """Serve until told to stop; the folder of the workers' shared metrics lives as long."""
+    """Serve until told to stop; the folder of the workers' shared metrics lives as long.
+
+    Raises SettingsError where the address cannot be listened on.
+    """
+    _check_address(settings.bind)
     _return_memory()
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="lookbook-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = _make_metrics_folder()
     Server(settings).run()

@@ -1,12 +1,16 @@
 """The settings: one table, read once from the environment."""
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 PREFIX = "LOOKBOOK_"
+# A Service named lookbook or lookbook-... puts these into every pod of its namespace.
+_SERVICE_LINK = re.compile(r"\w+_(SERVICE_HOST=|SERVICE_PORT\w*=|PORT_\d+_(TCP|UDP|SCTP)\w*=|PORT=(tcp|udp|sctp)://).*")
+_ADDRESS = re.compile(r"([^\s:\[\]]*|\[[^\s\[\]]+\]):(\d{1,5})", re.ASCII)
 
 
 class SettingsError(Exception):
@@ -32,15 +36,24 @@ class Settings:
     cassandra_keyspace: str = _setting("lookbook", "keyspace")
     cassandra_username: str = _setting("", "role to log in as; empty: no login")
     cassandra_password: str = _setting("", "its password")
+    cassandra_ca_file: str = _setting("", "file of the authority that signed the nodes' certificates; empty: no TLS")
     cassandra_replication: int = _setting(1, "replicas in the local data centre (schema)", least=1)
+    cassandra_nodes: int = _setting(1, "nodes of a ring that is Lookbook's alone (schema)", least=1)
+    cassandra_service_username: str = _setting(
+        "", "role made for the service in such a ring; empty: roles are left alone (schema)"
+    )
+    cassandra_service_password: str = _setting("", "its password (schema)")
     shards: int = _setting(1, "partitions that ten minutes of answers are spread over, 1 to 256", least=1, most=256)
-    retention: int = _setting(0, "seconds that answers are kept; 0: for ever", most=630_720_000)
+    retention: int = _setting(0, "seconds that answers are kept; 0: for ever", most=630_000_000)
     thumbnails: bool = _setting(True, "keep a thumbnail of each picture")
     max_bytes: int = _setting(8 * 1024 * 1024, "largest request body in bytes", least=1)
     max_pixels: int = _setting(25_000_000, "largest picture in pixels", least=1)
     max_requests: int = _setting(32, "requests in a worker at once, running or waiting; more get 503", least=1)
-    max_inferences: int = _setting(1, "pictures decoded and classified in a worker at once", least=1)
+    max_inferences: int = _setting(
+        1, "pictures decoded and classified in a worker at once; at 1 it keeps to one CPU at a time", least=1
+    )
     body_timeout: int = _setting(10, "seconds in which a request body must arrive", least=1)
+    reload: bool = _setting(False, "start workers anew when code changes, for development")
     tokens_file: str = _setting("", "file of bearer tokens, one a line; empty: anybody may read and write")
 
     @classmethod
@@ -48,6 +61,11 @@ class Settings:
         """Raises SettingsError for a value that does not parse and a LOOKBOOK_ name that is no setting."""
         known = {PREFIX + entry.name.upper(): entry for entry in dataclasses.fields(cls)}
         for name in sorted(environment):
+            if name.startswith(PREFIX) and _SERVICE_LINK.fullmatch(f"{name}={environment[name]}"):
+                raise SettingsError(
+                    f"{name}={environment[name]}: set by Kubernetes for a Service, not by you; "
+                    "put enableServiceLinks: false into the pod's spec"
+                )
             if name.startswith(PREFIX) and name not in known:
                 raise SettingsError(f"{name} is not a setting; `lookbook serve --help` lists them")
         return cls(
@@ -84,7 +102,14 @@ def _parse(name: str, text: str, entry: "dataclasses.Field[Any]") -> Any:
     choices = entry.metadata["choices"]
     if choices and text not in choices:
         raise SettingsError(f"{name}={text}: must be one of {', '.join(choices)}")
+    if entry.name == "bind" and not _is_address(text):
+        raise SettingsError(f"{name}={text}: must be <address>:<port>, an IPv6 address in brackets")
     return text
+
+
+def _is_address(text: str) -> bool:
+    match = _ADDRESS.fullmatch(text)
+    return match is not None and int(match[2]) <= 65535
 
 
 def model_folder(settings: Settings) -> Path:

@@ -1,8 +1,10 @@
 """Bearer tokens from a file, read again when it changes."""
 
 import hmac
-from contextlib import suppress
+import logging
 from pathlib import Path
+
+_LOG = logging.getLogger(__name__)
 
 
 class Tokens:
@@ -13,12 +15,18 @@ class Tokens:
         self._path = path
         self._stamp: tuple[int, int, int] | None = None
         self._tokens: list[bytes] = []
+        self._readable = True
         self._refresh()
 
     def accepts(self, token: str) -> bool:
         """Whether the token is one of the file's; compares in constant time."""
-        with suppress(FileNotFoundError):  # being replaced: the tokens known so far still hold
+        try:
             self._refresh()
+            self._readable = True
+        except OSError as error:  # being replaced, or replaced badly: the tokens known so far still hold
+            if self._readable:
+                _LOG.error("the tokens known so far still hold: %s", error)
+            self._readable = False
         given = token.encode()
         matches = [hmac.compare_digest(given, known) for known in self._tokens]
         return any(matches)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from flask import Request
 from gunicorn.http.errors import ParseException
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
 
@@ -15,10 +16,18 @@ from service.errors import ImageTooLarge, InvalidRequest, UnsupportedMediaType
 FIELD = "image"
 MAX_PARTS = 8
 MAX_NAME = 1024
+MAX_PART_HEADER = 16 * 1024
 
 _CHUNK = 64 * 1024
 _PIECE = 8 * 1024
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
+
+
+class _Decoder(MultipartDecoder):
+    """Takes names in other encodings than UTF-8, too; what cannot be read of them is U+FFFD."""
+
+    def _parse_headers(self, data: bytes | bytearray) -> Headers:
+        return super()._parse_headers(data.decode("utf-8", "replace").encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +88,7 @@ def _read_raw(request: Request) -> bytes:
 def _read_multipart(request: Request) -> Upload:
     """Werkzeug's own form parser would turn a part without a file name into text."""
     boundary = request.mimetype_params.get("boundary", "")
-    decoder = MultipartDecoder(boundary.encode("ascii", "replace"), max_parts=MAX_PARTS)
+    decoder = _Decoder(boundary.encode("ascii", "replace"), max_parts=MAX_PARTS)
     pieces = _pieces(request)
     pictures: list[tuple[str, io.BytesIO]] = []
     others: list[str] = []
@@ -90,6 +99,9 @@ def _read_multipart(request: Request) -> Upload:
         except (ValueError, RequestEntityTooLarge) as error:
             raise InvalidRequest(f"the multipart body is malformed: {error}") from error
         if isinstance(event, NeedData):
+            # Only what is outside of a part's data waits here, and searching it again and again is slow.
+            if len(decoder.buffer) > MAX_PART_HEADER:
+                raise InvalidRequest(f"the multipart body is malformed: a header over {MAX_PART_HEADER} bytes")
             decoder.receive_data(next(pieces, None))
         elif isinstance(event, Field | File):
             part = None

@@ -3,24 +3,34 @@
 gthread (gunicorn 27.0) reads a request's head in a thread, so as many slow clients as there are
 threads stop it; and it closes connections politely in its only event loop, where one client that
 does not hang up holds all others for two seconds. Here both wait in the event loop without
-blocking it, a body must arrive within a time, liveness is answered by the loop itself, and readiness
-and metrics have threads of their own.
+blocking it, a body must arrive and an answer be read within a time, liveness is answered by the loop
+itself, and readiness and metrics have threads of their own.
 """
 
+import errno
+import json
 import selectors
 import socket
-import struct
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from gunicorn import http
 from gunicorn.config import Config
-from gunicorn.http.errors import ParseException
+from gunicorn.http.errors import (
+    ExpectationFailed,
+    InvalidResponseHeader,
+    InvalidResponseHeaderName,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+    UnsupportedTransferCoding,
+)
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from service.affinity import keep_together
@@ -31,6 +41,7 @@ HEAD_BYTES = 64 * 1024
 LINGER_SECONDS = 2
 SEND_SECONDS = 10
 
+HEAD_END = b"\r\n\r\n"
 LIVENESS = b"GET /livez "
 PROBES = (b"GET /readyz ", b"GET /metrics ")
 PROBE_THREADS = 2
@@ -38,6 +49,45 @@ PROBE_THREADS = 2
 # Heads and small bodies come in one read; a thread reads the rest of a large one with less copying.
 _READ = 8 * 1024
 _DRAIN_BYTES = 256 * 1024
+
+# What gunicorn's parser refuses with another status than 400.
+_REFUSALS = {
+    LimitRequestLine: ("414 URI Too Long", "uri_too_long"),
+    ExpectationFailed: ("417 Expectation Failed", "expectation_failed"),
+    LimitRequestHeaders: ("431 Request Header Fields Too Large", "head_too_large"),
+    UnsupportedTransferCoding: ("501 Not Implemented", "not_implemented"),
+}
+
+
+class Socket(socket.socket):
+    """A client's: what is sent has to be read before a deadline, all of it."""
+
+    _deadline = 0.0
+
+    def allow(self, seconds: float) -> None:
+        """From now on, sending may take so long altogether; 0: what the system's buffer takes at once."""
+        self._deadline = time.monotonic() + seconds
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        self.sendall(data, flags)
+        return len(data)
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """Raises BrokenPipeError, which gunicorn takes for a client that went away."""
+        try:
+            # Nearly always all of it: a timeout would cost a change of the socket's mode and a poll.
+            sent = super().send(data, flags | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            self._send_rest(memoryview(data)[sent:], flags)
+
+    def _send_rest(self, data: memoryview, flags: int) -> None:
+        try:
+            self.settimeout(max(self._deadline - time.monotonic(), 0))
+            super().sendall(data, flags)
+        except (TimeoutError, BlockingIOError):
+            raise BrokenPipeError(errno.EPIPE, "the answer was not read in time") from None
 
 
 class Source:
@@ -66,9 +116,12 @@ class Source:
 class Connection(TConn):  # type: ignore[misc]
     """A connection and as much of its next request's head as has come."""
 
-    def __init__(self, cfg: Config, sock: socket.socket, client: Any, server: Any) -> None:
+    sock: Socket
+
+    def __init__(self, cfg: Config, sock: Socket, client: Any, server: Any) -> None:
         super().__init__(cfg, sock, client, server)
         self.head = bytearray()
+        self.in_loop = False
         self.source = Source(sock)
         self.parser = http.get_parser(cfg, self.source, client)
         self.data_ready = True
@@ -85,7 +138,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.serving = threading.local()
 
     def init_process(self) -> None:
-        keep_together(self.age)
+        if self.app.settings.max_inferences == 1:
+            keep_together(self.age)
         super().init_process()
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
@@ -98,9 +152,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         except (BlockingIOError, ConnectionAbortedError):
             return
         self.nr_conns += 1
-        sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_SECONDS, 0))
-        self._await_head(Connection(self.cfg, sock, client, listener.getsockname()))
+        own = Socket(sock.family, sock.type, sock.proto, sock.detach())
+        self._await_head(Connection(self.cfg, own, client, listener.getsockname()))
 
     def on_client_socket_readable(self, conn: Connection, client: socket.socket) -> None:
         """A kept-alive connection speaks again."""
@@ -140,9 +193,23 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.serving.conn = conn
         return super().handle(conn)
 
+    def handle_error(self, _: Any, client: Socket, addr: Any, exc: BaseException) -> None:
+        """Answer what gunicorn itself refuses in the form that app.py gives its own refusals."""
+        status, code, message = _refusal(exc)
+        if code == "internal_error":
+            self.log.error("Error handling a request", exc_info=exc)
+        else:
+            self.log.warning("Refused a request from %s: %s", addr[0], message)
+        body = json.dumps({"error": {"code": code, "message": message}}).encode()
+        head = f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        client.allow(0)
+        with suppress(OSError):
+            client.sendall(head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
     def _start_response(self, start: Callable[..., Any], *arguments: Any) -> Any:
         """Announce that the connection closes where the app left a body unread that is still on its way."""
         conn: Connection = self.serving.conn
+        conn.sock.allow(0 if conn.in_loop else SEND_SECONDS)
         conn.source.allow(0)
         try:
             drained = conn.parser.finish_body(max_bytes=_DRAIN_BYTES)
@@ -161,32 +228,45 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _read_head(self, conn: Connection) -> bool:
         """Read what is there; whether the connection has left the event loop, to a thread or for good."""
-        try:
-            data = conn.sock.recv(_READ)
-        except BlockingIOError:
-            data = None
-        except OSError:
-            data = b""
-        if data == b"":
-            self.nr_conns -= 1
-            conn.close()
+        # With a whole head at hand the rest waits, or clients that send on and on would fill the memory.
+        if HEAD_END not in conn.head:
+            try:
+                data = conn.sock.recv(_READ)
+            except BlockingIOError:
+                return False
+            except OSError:
+                data = b""
+            if not data:
+                self.nr_conns -= 1
+                conn.close()
+                return True
+            conn.head += data
+        if HEAD_END in conn.head:
+            self._dispatch(conn)
             return True
-        conn.head += data or b""
-        if b"\r\n\r\n" not in conn.head and len(conn.head) < HEAD_BYTES:
+        if len(conn.head) < HEAD_BYTES:
             return False
+        self.handle_error(None, conn.sock, conn.client, LimitRequestHeaders(f"no end within {HEAD_BYTES} bytes"))
+        self.method_queue.defer(self._linger, conn)
+        return True
+
+    def _dispatch(self, conn: Connection) -> None:
+        """Answer the request whose head is there: in this loop where that is liveness, else in a thread."""
         head = bytes(conn.head)
         conn.head.clear()
         conn.parser.unreader.unread(head)
-        conn.source.allow(0 if head.startswith(LIVENESS) else self.app.settings.body_timeout)
-        if head.startswith(LIVENESS):
+        conn.in_loop = head.startswith(LIVENESS)
+        patience = 0 if conn.in_loop else self.app.settings.body_timeout
+        conn.source.allow(patience)
+        conn.sock.allow(patience)
+        if conn.in_loop:
             future: Future[Any] = Future()
             future.set_result(self.handle(conn))
             self.method_queue.defer(self.finish_request, conn, future)
-        else:
-            pool = self.probes if head.startswith(PROBES) else self.tpool
-            future = pool.submit(self.handle, conn)
-            future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
-        return True
+            return
+        pool = self.probes if head.startswith(PROBES) else self.tpool
+        future = pool.submit(self.handle, conn)
+        future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
 
     def _linger(self, conn: Connection) -> None:
         """Close as RFC 9112 section 9.6 says, so that an answer to half a request is not lost."""
@@ -216,3 +296,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.lingering.remove(conn)
         self.nr_conns -= 1
         conn.close()
+
+
+def _refusal(error: BaseException) -> tuple[str, str, str]:
+    """Status, code and message of what gunicorn refuses or of what failed."""
+    if isinstance(error, ParseException) and not isinstance(error, InvalidResponseHeader | InvalidResponseHeaderName):
+        return *_REFUSALS.get(type(error), ("400 Bad Request", "invalid_request")), str(error)
+    return "500 Internal Server Error", "internal_error", "the request could not be handled"

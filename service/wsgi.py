@@ -1,32 +1,40 @@
 """Where the real parts meet, in a worker and after its fork."""
 
-import sys
-from typing import NoReturn
+import logging
+import os
+import signal
+import threading
 
 from flask import Flask
 
 from service import metrics
 from service.app import create_app
-from service.bundle import BundleError, read_bundle
-from service.errors import StoreUnavailable
+from service.bundle import read_bundle
 from service.inference import Classifier
 from service.settings import Settings, model_folder
 from service.store import Store
 
-_BOOT_FAILED = 4  # gunicorn's APP_LOAD_ERROR: do not start this worker again
+_LOG = logging.getLogger(__name__)
 
 
 def build(settings: Settings) -> Flask:
-    """The application; ends the process with one line where it must not serve."""
-    try:
-        classifier = Classifier(read_bundle(model_folder(settings)), settings.max_inferences)
-        store = _open_store(settings)
-        app = create_app(settings, classifier, store)
-    except (BundleError, StoreUnavailable, OSError) as error:
-        _refuse(str(error))
+    """The application; raises BundleError, StoreUnavailable or OSError where it must not serve."""
+    threading.excepthook = end_worker
+    classifier = Classifier(read_bundle(model_folder(settings)), settings.max_inferences)
+    store = _open_store(settings)
+    app = create_app(settings, classifier, store)
     bundle = classifier.bundle
     metrics.model_info.labels(bundle.name, bundle.version, bundle.digest).set(1)
     return app
+
+
+def end_worker(death: threading.ExceptHookArgs) -> None:
+    """What a thread did is done no more, such as keeping the store: end politely, gunicorn starts a new worker."""
+    if not threading.main_thread().is_alive():
+        return  # ending already
+    name = death.thread.name if death.thread else "unknown"
+    _LOG.critical("thread died: %s", name, exc_info=death.exc_value)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _open_store(settings: Settings) -> Store:
@@ -38,8 +46,3 @@ def _open_store(settings: Settings) -> Store:
     from service.store.sqlite import SqliteStore
 
     return SqliteStore(settings.sqlite_path, metrics.store_up.set, settings.retention)
-
-
-def _refuse(reason: str) -> NoReturn:
-    print(f"lookbook: {reason}", file=sys.stderr)
-    sys.exit(_BOOT_FAILED)

@@ -14,13 +14,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from cassandra.cluster import Session
 from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
+from werkzeug.test import TestResponse
 
 from service.app import create_app
 from service.bundle import Bundle, read_bundle
@@ -39,8 +40,18 @@ CLOTHES = ROOT / "models/lookbook-clothes/1.0.0"
 PHOTOS = ROOT / "tests/data/photos"
 BAG = MLP / "golden/fashion-8.png"
 
+# The tests of a cluster run alone: `make e2e`.
+collect_ignore = [] if "E2E" in os.environ else ["e2e"]
+
 CONTAINER = os.environ.get("CASSANDRA_NAME", "lookbook-cassandra")
 CASSANDRA_PORT = int(os.environ.get("CASSANDRA_PORT", "9042"))
+
+
+class Client(FlaskClient):
+    """Closes each answer once it is read, as a server does."""
+
+    def open(self, *args: Any, buffered: bool = True, **kwargs: Any) -> TestResponse:
+        return super().open(*args, buffered=buffered, **kwargs)
 
 
 def lacking(line: str) -> NoReturn:
@@ -88,6 +99,11 @@ def cassandra_server() -> Settings:
     )
 
 
+def _alter(session: Session, statement: str) -> None:
+    """Such statements take longer than the service's own ever may."""
+    session.execute(statement, timeout=30)
+
+
 @pytest.fixture(scope="session")
 def cassandra_session(cassandra_server: Settings) -> Iterator[Session]:
     """A session with the tests' keyspace in place."""
@@ -95,7 +111,7 @@ def cassandra_session(cassandra_server: Settings) -> Iterator[Session]:
         session = cluster.connect()
         apply(session, cassandra_server)
         yield session
-        session.execute(f"DROP KEYSPACE {cassandra_server.cassandra_keyspace}", timeout=30)
+        _alter(session, f"DROP KEYSPACE {cassandra_server.cassandra_keyspace}")
 
 
 @pytest.fixture
@@ -113,7 +129,7 @@ def cassandra(cassandra_server: Settings, cassandra_session: Session) -> Iterato
     # A test may have taken Cassandra away: the session finds it again by itself.
     until(reached)
     for table in ("predictions", "buckets", "thumbnails", "idempotency_keys"):
-        cassandra_session.execute(f"TRUNCATE {cassandra_server.cassandra_keyspace}.{table}", timeout=30)
+        _alter(cassandra_session, f"TRUNCATE {cassandra_server.cassandra_keyspace}.{table}")
 
 
 @pytest.fixture(params=["sqlite", pytest.param("cassandra", marks=pytest.mark.cassandra)])
@@ -147,7 +163,9 @@ def make_app(tmp_path: Path, classifier: Classifier) -> Iterator[Callable[..., F
 
     def make(**options: object) -> Flask:
         stores.append(SqliteStore(str(tmp_path / "app.sqlite"), lambda _: None))
-        return create_app(Settings(**options), classifier, stores[-1])
+        app = create_app(Settings(**options), classifier, stores[-1])
+        app.test_client_class = Client
+        return app
 
     yield make
     for store in stores:

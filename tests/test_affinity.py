@@ -32,6 +32,12 @@ def homes(service: Service) -> list[set[frozenset[int]]]:
     ]
 
 
+def test_a_worker_with_several_inferences_may_use_every_cpu(serve: Callable[..., Service]) -> None:
+    service = serve(max_inferences=2).ready()
+    assert service.send(BAG.read_bytes()).status_code == 201
+    assert homes(service) == [{frozenset(os.sched_getaffinity(0))}]
+
+
 def test_all_threads_of_a_worker_share_one_cpu(serve: Callable[..., Service]) -> None:
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("one CPU leaves no choice")

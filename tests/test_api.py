@@ -9,6 +9,10 @@ from flask.testing import FlaskClient
 from PIL import Image
 from werkzeug.test import TestResponse
 
+from service.app import create_app
+from service.inference import Classifier
+from service.settings import Settings
+from service.store import Store
 from tests.conftest import BAG, MLP, PHOTOS, encoded
 
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-1[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -203,8 +207,9 @@ def multipart(head: bytes, data: bytes | None = None) -> dict[str, object]:
         (b'Content-Disposition: form-data; name="image"', ""),
         (b'Content-Disposition: form-data; name="image"; filename=""', ""),
         (b'Content-Disposition: form-data; name="image"; filename="a\0b.png"', "a\ufffdb.png"),
+        (b'Content-Disposition: form-data; name="image"; filename="na\xefve.png"', "na\ufffdve.png"),
     ],
-    ids=["no name", "empty name", "NUL"],
+    ids=["no name", "empty name", "NUL", "Latin-1"],
 )
 def test_odd_names(client: FlaskClient, head: bytes, name: str) -> None:
     response = client.post("/v1/predictions", **multipart(head))
@@ -218,6 +223,11 @@ def test_odd_names(client: FlaskClient, head: bytes, name: str) -> None:
             multipart(b'Content-Disposition: form-data; name="image"; filename="' + b"x" * 2000 + b'"'),
             "longer than 1024",
         ),
+        (
+            multipart(b"X: " + bytes(1_000_000) + b'\r\nContent-Disposition: form-data; name="image"'),
+            "a header over 16384",
+        ),
+        ({"data": bytes(1_000_000), "content_type": "multipart/form-data; boundary=x"}, "a header over 16384"),
         (multipart(b"Content-Type: image/png"), "malformed"),
         ({"data": b"nothing", "content_type": "multipart/form-data; boundary=x"}, "malformed"),
         ({"data": BAG.read_bytes(), "content_type": "multipart/form-data"}, "malformed"),
@@ -263,6 +273,17 @@ def test_a_key_with_other_bytes_is_refused(client: FlaskClient) -> None:
     other = post(client, (MLP / "golden/fashion-5.png").read_bytes(), **{"Idempotency-Key": "one"})
     assert message(other)[:2] == (422, "idempotency_key_reused")
     assert stored(client) == [first.json]
+
+
+def test_a_key_does_not_bring_back_what_was_deleted(store: Store, classifier: Classifier) -> None:
+    client = create_app(Settings(), classifier, store).test_client()
+    location = post(client, **{"Idempotency-Key": "one"}).headers["Location"]
+    assert client.delete(location).status_code == 204
+    for _ in range(2):
+        assert message(post(client, **{"Idempotency-Key": "one"}))[:2] == (410, "gone")
+    assert client.get(location).status_code == 404
+    assert stored(client) == []
+    assert post(client, **{"Idempotency-Key": "two"}).status_code == 201
 
 
 def test_a_refused_picture_does_not_use_up_its_key(client: FlaskClient) -> None:

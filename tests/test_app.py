@@ -2,7 +2,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from flask import Flask
+from flask import Flask, Response, send_file
 from flask.testing import FlaskClient
 
 from tests.conftest import BAG
@@ -66,3 +66,58 @@ def test_tokens_guard_all_but_health_and_metrics(make_app: Callable[..., Flask],
 def test_a_tokens_file_that_is_not_there_stops_the_start(make_app: Callable[..., Flask]) -> None:
     with pytest.raises(FileNotFoundError):
         make_app(tokens_file="/nowhere/tokens")
+
+
+def test_a_tokens_file_counts_as_it_is_now(make_app: Callable[..., Flask], tmp_path: Path) -> None:
+    (tmp_path / "tokens").write_text("secret\n")
+    client = make_app(tokens_file=str(tmp_path / "tokens")).test_client()
+
+    def status(header: str) -> int:
+        return client.get("/api/tasks", headers={"Authorization": header}).status_code
+
+    assert status("Bearer secret") == 200
+    (tmp_path / "tokens").unlink()
+    (tmp_path / "tokens").mkdir()
+    assert (status("Bearer secret"), status("Bearer other")) == (200, 401)
+    (tmp_path / "tokens").rmdir()
+    (tmp_path / "tokens").write_text("")
+    assert (status("Bearer secret"), status("Bearer "), status("")) == (401, 401, 401)
+
+
+def test_a_request_counts_until_its_answer_is_sent(make_app: Callable[..., Flask]) -> None:
+    client = make_app(max_requests=1).test_client()
+    unread = client.get("/v1/model", buffered=False)
+    assert unread.status_code == 200
+    refused = client.get("/v1/model")
+    assert (refused.status_code, refused.json["error"]["code"]) == (503, "busy")
+    unread.close()
+    assert client.get("/v1/model").status_code == 200
+
+
+def test_no_answer_leaves_its_request_counted(make_app: Callable[..., Flask]) -> None:
+    app = make_app(max_requests=1, max_bytes=1000)
+
+    @app.get("/file")
+    def file() -> Response:
+        return send_file(BAG)
+
+    @app.get("/defect")
+    def defect() -> Response:
+        raise ZeroDivisionError
+
+    client = app.test_client()
+    picture = {"data": BAG.read_bytes(), "content_type": "image/png"}
+    location = client.post("/v1/predictions", **picture).headers["Location"]
+    for method, path, options, status in (
+        ("HEAD", "/v1/model", {}, 200),
+        ("OPTIONS", "/v1/model", {}, 200),
+        ("GET", "/file", {}, 200),
+        ("GET", "/file", {"headers": {"If-None-Match": "*"}}, 304),
+        ("GET", "/defect", {}, 500),
+        ("GET", "/nothing", {}, 404),
+        ("PUT", "/v1/model", {}, 405),
+        ("POST", "/v1/predictions", {**picture, "headers": {"Sec-Fetch-Site": "cross-site"}}, 403),
+        ("POST", "/v1/predictions", {**picture, "data": bytes(1001)}, 413),
+        ("DELETE", location, {}, 204),
+    ):
+        assert client.open(path, method=method, **options).status_code == status, (method, path)

@@ -1,3 +1,4 @@
+import socket
 import subprocess
 import sys
 
@@ -21,3 +22,11 @@ def test_a_bad_setting_ends_in_one_line() -> None:
     result = lookbook("serve", LOOKBOOK_STORE="mysql")
     assert result.returncode == 2
     assert result.stderr == "lookbook: LOOKBOOK_STORE=mysql: must be one of sqlite, cassandra\n"
+
+
+def test_an_address_that_cannot_be_had_ends_in_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        bind = f"127.0.0.1:{taken.getsockname()[1]}"
+        result = lookbook("serve", LOOKBOOK_BIND=bind, LOOKBOOK_TOKENS_FILE="tokens")
+    assert result.returncode == 2
+    assert result.stderr == f"lookbook: LOOKBOOK_BIND={bind}: Address already in use\n"

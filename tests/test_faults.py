@@ -101,6 +101,23 @@ def test_paused(serve: Callable[..., Service], on_cassandra: dict, cassandra: Se
     )
 
 
+def test_one_key_many_at_once_on_a_paused_store(
+    serve: Callable[..., Service], on_cassandra: dict, cassandra: Settings, container: str
+) -> None:
+    service = serve(**on_cassandra).ready()
+    assert service.send(BAG.read_bytes()).status_code == 201
+    docker("pause", container)
+    try:
+        with ThreadPoolExecutor(12) as pool:
+            given = list(pool.map(lambda _: service.send(BAG.read_bytes(), **{"Idempotency-Key": "k"}), range(12)))
+    finally:
+        docker("unpause", container)
+    assert {answer.status_code for answer in given} == {503}
+    assert max(answer.elapsed.total_seconds() for answer in given) < 2
+    until(lambda: answers(cassandra), 30)
+    until(lambda: service.send(BAG.read_bytes(), **{"Idempotency-Key": "k"}).status_code in (200, 201), 10)
+
+
 def test_write_timeout(serve: Callable[..., Service], on_cassandra: dict, container: str) -> None:
     service = serve(**on_cassandra).ready()
     assert service.send(BAG.read_bytes()).status_code == 201

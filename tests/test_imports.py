@@ -37,7 +37,7 @@ def test_the_bundle_is_read_with_the_standard_library_alone() -> None:
     ("package", "importers"),
     [
         ("ai_edge_litert", {"service/inference.py"}),
-        ("cassandra", {"service/store/cassandra.py", "service/store/connection.py", "service/store/schema.py"}),
+        ("cassandra", {f"service/store/{name}.py" for name in ("cassandra", "connection", "roles", "schema")}),
         ("sqlite3", {"service/store/sqlite.py"}),
         ("tensorflow", set()),
         ("training", set()),

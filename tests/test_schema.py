@@ -37,6 +37,13 @@ def test_a_new_retention_alters_the_compaction(cassandra: Settings, cassandra_se
     assert tables(cassandra_session, keyspace)["predictions"][1]["class"].endswith("UnifiedCompactionStrategy")
 
 
+def test_a_retention_beyond_what_cassandra_can_date_is_refused(cassandra: Settings, cassandra_session: Session) -> None:
+    before = tables(cassandra_session, cassandra.cassandra_keyspace)
+    with pytest.raises(SettingsError, match=r"LOOKBOOK_RETENTION=630000000: .*2038-01-19"):
+        apply(cassandra_session, replace(cassandra, retention=630_000_000))
+    assert tables(cassandra_session, cassandra.cassandra_keyspace) == before
+
+
 def test_a_table_of_a_later_version_is_left_as_it_is(cassandra: Settings, cassandra_session: Session) -> None:
     table = f"{cassandra.cassandra_keyspace}.predictions"
     cassandra_session.execute(f"ALTER TABLE {table} ADD added_later text", timeout=30)

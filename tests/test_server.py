@@ -57,6 +57,25 @@ def test_a_store_that_cannot_be_opened_stops_the_start(serve: Callable[..., Serv
     assert refusal(serve(sqlite_path="/nowhere/store.sqlite")).endswith("unable to open database file")
 
 
+def test_many_workers_that_refuse_say_it_once(serve: Callable[..., Service]) -> None:
+    service = serve(sqlite_path="/nowhere/store.sqlite", workers=8)
+    assert refusal(service).endswith("unable to open database file")
+    assert service.process.returncode == 4
+    assert "HaltServer" not in service.log.read_text()
+
+
+def test_a_killed_servers_metrics_are_removed(
+    serve: Callable[..., Service], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    running, killed = serve().ready(), serve().ready()
+    (mine, lost) = (list(tmp_path.glob(f"lookbook-metrics-{service.process.pid}-*")) for service in (running, killed))
+    killed.process.kill()
+    killed.process.wait()
+    serve().ready()
+    assert [folder.exists() for folder in mine + lost] == [True, False]
+
+
 def test_workers_follow_the_cpus(serve: Callable[..., Service]) -> None:
     service = serve(workers=0).ready()
     until(lambda: len(service.workers()) == available_cpus())

@@ -17,6 +17,11 @@ def test_each_type_is_parsed() -> None:
     assert (settings.store, settings.workers, settings.thumbnails) == ("cassandra", 3, False)
 
 
+@pytest.mark.parametrize("address", ["0.0.0.0:80", "[::]:65535", "localhost:0", ":8080"])
+def test_an_address_is_taken(address: str) -> None:
+    assert Settings.from_environment({"LOOKBOOK_BIND": address}).bind == address
+
+
 @pytest.mark.parametrize(
     ("name", "value", "complaint"),
     [
@@ -27,6 +32,18 @@ def test_each_type_is_parsed() -> None:
         ("LOOKBOOK_SHARDS", "257", "at most 256"),
         ("LOOKBOOK_THUMBNAILS", "yes", "must be true or false"),
         ("LOOKBOOK_WORKER", "2", "is not a setting"),
+        ("LOOKBOOK_PORT", "8080", "is not a setting"),
+        ("LOOKBOOK_PORT", "tcp://10.0.0.1:80", "enableServiceLinks: false"),
+        ("LOOKBOOK_PORT_80_TCP", "tcp://10.0.0.1:80", "enableServiceLinks: false"),
+        ("LOOKBOOK_PORT_80_TCP_ADDR", "10.0.0.1", "enableServiceLinks: false"),
+        ("LOOKBOOK_SERVICE_HOST", "10.0.0.1", "enableServiceLinks: false"),
+        ("LOOKBOOK_SERVICE_PORT_HTTP", "80", "enableServiceLinks: false"),
+        ("LOOKBOOK_CASSANDRA_PORT", "tcp://10.0.0.1:9042", "enableServiceLinks: false"),
+        ("LOOKBOOK_CASSANDRA_PORT", "9042x", "must be a whole number"),
+        ("LOOKBOOK_BIND", "nonsense", "must be <address>:<port>"),
+        ("LOOKBOOK_BIND", "127.0.0.1:99999", "must be <address>:<port>"),
+        ("LOOKBOOK_BIND", "8080", "must be <address>:<port>"),
+        ("LOOKBOOK_BIND", "::1:8080", "must be <address>:<port>"),
     ],
 )
 def test_a_bad_value_is_named(name: str, value: str, complaint: str) -> None:

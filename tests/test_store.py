@@ -3,16 +3,28 @@
 import threading
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cassandra.cluster import ResponseFuture, Session
+from cassandra.query import BatchStatement, BatchType
 
 from service.prediction import Prediction, bucket, first_id, id_maker, order
-from service.store import MAX_ROWS, Page, Query, Store
+from service.settings import Settings
+from service.store import MAX_ROWS, Page, Query, Store, schema
+from service.store.cassandra import CassandraStore
+from service.store.connection import Connection
 from tests.running import until
 
 START = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 LABELS = ("Bag", "Coat", "Dress")
+
+on_cassandra = pytest.mark.parametrize(
+    "open_store", [pytest.param("cassandra", marks=pytest.mark.cassandra)], indirect=True
+)
 
 
 def made_at(moment: datetime, shards: int = 1, label: str = "Bag", name: str = "bag.png") -> Prediction:
@@ -96,6 +108,16 @@ def test_a_key_belongs_to_its_first_claim(store: Store) -> None:
     assert store.claim("another", b"other", second) == (second, b"other")
 
 
+def test_a_deletion_is_known(store: Store) -> None:
+    gone, never = made_at(START), made_at(START + timedelta(seconds=1))
+    store.put(gone, None)
+    assert not store.deleted(gone.id)
+    assert store.delete(gone.id)
+    assert not store.delete(never.id)
+    assert store.deleted(gone.id)
+    assert not store.deleted(never.id)
+
+
 def test_twenty_claims_at_once_agree(store: Store) -> None:
     ids = [made_at(START).id for _ in range(20)]
     claims: list[tuple[uuid.UUID, bytes]] = []
@@ -131,6 +153,55 @@ def test_shards_can_be_raised(open_store: Callable[..., Store]) -> None:
     for limit in (1, 10, 100):
         assert walk(later, limit) == rows
     assert all(later.get(row.id) == row for row in rows)
+
+
+@pytest.fixture
+def rows_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows each read of predictions got from Cassandra."""
+    counts: list[int] = []
+    finish = Connection.finish
+
+    def counted(connection: Connection, future: ResponseFuture) -> list:
+        rows = finish(connection, future)
+        if "predictions WHERE" in future.query.prepared_statement.query_string:
+            counts.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(Connection, "finish", counted)
+    return counts
+
+
+@on_cassandra
+@pytest.mark.parametrize("shards", [2, 8, 64, 256])
+def test_a_page_of_many_shards_reads_few_rows(
+    open_store: Callable[..., Store], rows_read: list[int], shards: int
+) -> None:
+    store = open_store(shards=shards)
+    make = id_maker(shards)
+    ids = sorted((make() for _ in range(3_000)), key=order, reverse=True)
+    rows = [Prediction(id, "", (("Bag", 1.0),), "model", "1.0.0") for id in ids]
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda row: store.put(row, None), rows))
+    assert store.page(Query(100)).items == tuple(rows[:100])
+    assert sum(rows_read) < 2 * 101 + 6 * shards * len(rows_read)
+    assert len(rows_read) < 5
+    assert walk(store, 500) == rows
+
+
+@on_cassandra
+def test_a_page_over_buckets_of_many_shards_reads_few_partitions(open_store: Callable[..., Store]) -> None:
+    few = fill(open_store(), [START - i * timedelta(hours=1) for i in range(10, 40)])
+    many = fill(open_store(shards=256), [START - i * timedelta(hours=1) for i in range(10)], 256)
+    page = open_store().page(Query(30))
+    assert 0 < len(page.items) < 10
+    assert page.next is not None
+    assert walk(open_store(), 30) == many + few
+
+
+def test_shards_can_be_lowered(open_store: Callable[..., Store]) -> None:
+    store = open_store(shards=1)
+    rows = fill(store, [START - timedelta(seconds=i) for i in range(40)], shards=63)
+    assert walk(store, 7) == rows
 
 
 def test_ids_of_one_moment_are_in_cassandras_order(store: Store) -> None:
@@ -194,6 +265,59 @@ def test_rows_older_than_the_retention_are_gone(open_store: Callable[..., Store]
     assert store.get(prediction.id) == prediction
     until(lambda: store.get(prediction.id) is None and store.thumbnail(prediction.id) is None, 10)
     assert store.page(Query(10)) == Page((), None)
+
+
+@on_cassandra
+def test_a_lower_retention_hides_nothing_that_is_kept(
+    open_store: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without the time by which an entry of the directory outlives its rows.
+    monkeypatch.setattr("service.store.cassandra.entry_seconds", lambda retention: retention)
+    kept, gone = made_at(START), made_at(START + timedelta(seconds=1))
+    open_store(retention=0).put(kept, None)
+    store = open_store(retention=2)
+    store.put(gone, None)
+    assert walk(store, 10) == [gone, kept]
+    until(lambda: store.get(gone.id) is None, 10)
+    until(lambda: walk(store, 10) == [kept], 10)
+
+
+@on_cassandra
+def test_a_higher_retention_keeps_its_rows_in_the_list(
+    open_store: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.store.cassandra.entry_seconds", lambda retention: retention)
+    gone, kept = made_at(START), made_at(START + timedelta(seconds=1))
+    open_store(retention=2).put(gone, None)
+    store = open_store(retention=60)
+    store.put(kept, None)
+    until(lambda: store.get(gone.id) is None, 10)
+    assert walk(store, 10) == [kept]
+
+
+@pytest.mark.cassandra
+def test_a_page_passes_over_many_expired_rows(cassandra: Settings, cassandra_session: Session) -> None:
+    settings = replace(cassandra, retention=10)
+    schema.apply(cassandra_session, settings)
+    with closing(CassandraStore(settings, lambda _: None)) as store:
+        until(store.reached)
+        rows = fill(store, [START])
+        # Cassandra gives a read up once it has met 100,000 tombstones: six in such a row, and the row.
+        insert = cassandra_session.prepare(
+            f"INSERT INTO {settings.cassandra_keyspace}.predictions"
+            " (bucket, shard, id, file_name, labels, scores, model_name, model_version)"
+            " VALUES (?, 0, ?, 'a', ['Bag'], [1.0], 'm', '1') USING TTL 10"
+        )
+        make = id_maker(1, clock=lambda: int((START - timedelta(seconds=10)).timestamp() * 10**9))
+        for _ in range(200):
+            batch = BatchStatement(BatchType.UNLOGGED)
+            for _ in range(100):
+                id = make()
+                batch.add(insert, (bucket(rows[0].id) - 1, id))
+            cassandra_session.execute(batch, timeout=10)
+        store.put(made_at(START - timedelta(seconds=5)), None)
+        until(lambda: store.page(Query(10)) == Page((), None), 30)
+    schema.apply(cassandra_session, cassandra)
 
 
 def test_many_threads_lose_nothing(store: Store) -> None:

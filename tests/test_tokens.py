@@ -1,6 +1,8 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from service.tokens import Tokens
 
 
@@ -23,3 +25,25 @@ def test_a_changed_file_counts_at_once(tmp_path: Path) -> None:
     assert not tokens.accepts("old")
     (tmp_path / "tokens").unlink()
     assert tokens.accepts("new")
+
+
+def test_a_file_that_cannot_be_read_again_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "tokens").write_text("old")
+    tokens = Tokens(tmp_path / "tokens")
+    for _ in range(2):
+        (tmp_path / "tokens").unlink()
+        (tmp_path / "tokens").mkdir()
+        assert tokens.accepts("old")
+        assert tokens.accepts("old")
+        (tmp_path / "tokens").rmdir()
+        (tmp_path / "tokens").write_text("old")
+        assert tokens.accepts("old")
+    assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
+
+
+def test_an_emptied_file_lets_nobody_in(tmp_path: Path) -> None:
+    (tmp_path / "tokens").write_text("old")
+    tokens = Tokens(tmp_path / "tokens")
+    (tmp_path / "tokens").write_text("")
+    assert not tokens.accepts("old")
+    assert not tokens.accepts("")

@@ -53,6 +53,11 @@ def cut(rows: Sequence[Prediction], query: Query, reached: UUID | None) -> Page:
     return Page(tuple(kept), reached)
 
 
+def deletion(id: UUID) -> str:
+    """What a deletion is kept under, among the idempotency keys: nothing that a client can send."""
+    return f"deleted\n{id}"
+
+
 class Store(Protocol):
     """Keeps predictions. Every call raises StoreUnavailable where it cannot say what is stored."""
 
@@ -71,6 +76,9 @@ class Store(Protocol):
 
     def delete(self, id: UUID) -> bool:
         """Remove the prediction and its thumbnail; whether there was one."""
+
+    def deleted(self, id: UUID) -> bool:
+        """Whether the prediction was deleted, as long as an idempotency key may stand for it."""
 
     def page(self, query: Query) -> Page: ...
 

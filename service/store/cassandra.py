@@ -1,10 +1,9 @@
 """The store for many machines: Cassandra."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from itertools import groupby, islice
+from itertools import chain, groupby
 from typing import Any
 from uuid import UUID
 
@@ -12,12 +11,12 @@ from cassandra.cluster import ResponseFuture
 
 from service.prediction import BUCKET_SECONDS, FIRST_YEAR, Prediction, bucket, first_id, order, shard
 from service.settings import Settings
-from service.store import KEY_SECONDS, Page, Query, cut
+from service.store import KEY_SECONDS, Page, Query, cut, deletion
 from service.store.connection import Connection, open_cluster
 
-_DAY = 24 * 60 * 60
-_MAX_BUCKETS = 2_000
-_WIDEST = 32
+_FOR_EVER = 1 << 62  # a timestamp in microseconds that is later than the end of any entry
+_MAX_PARTITIONS = 2_000
+_WIDEST = 32  # partitions that are read at once, unless one bucket has more
 _COLUMNS = "id, file_name, labels, scores, model_name, model_version"
 
 _STATEMENTS = {
@@ -25,10 +24,12 @@ _STATEMENTS = {
     "put": f"INSERT INTO {{ks}}.predictions (bucket, shard, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) USING TTL ?",
     "put_if_absent": f"INSERT INTO {{ks}}.predictions (bucket, shard, {_COLUMNS})"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS USING TTL ?",
-    "put_bucket": "INSERT INTO {ks}.buckets (year, bucket, shards) VALUES (?, ?, ?) USING TTL ?",
+    "put_bucket": "INSERT INTO {ks}.buckets (year, bucket, shards) VALUES (?, ?, ?) USING TTL ? AND TIMESTAMP ?",
     "put_thumbnail": "INSERT INTO {ks}.thumbnails (id, picture) VALUES (?, ?) USING TTL ?",
     "claim": "INSERT INTO {ks}.idempotency_keys (key, id, digest) VALUES (?, ?, ?)"
     f" IF NOT EXISTS USING TTL {KEY_SECONDS}",
+    "put_deletion": f"INSERT INTO {{ks}}.idempotency_keys (key) VALUES (?) USING TTL {KEY_SECONDS}",
+    "get_deletion": "SELECT key FROM {ks}.idempotency_keys WHERE key = ?",
     "get": f"SELECT {_COLUMNS} FROM {{ks}}.predictions WHERE bucket = ? AND shard = ? AND id = ?",
     "get_written": "SELECT WRITETIME(file_name) FROM {ks}.predictions WHERE bucket = ? AND shard = ? AND id = ?",
     "get_thumbnail": "SELECT picture FROM {ks}.thumbnails WHERE id = ?",
@@ -55,21 +56,20 @@ class CassandraStore:
             {name: cql.format(ks=keyspace) for name, cql in _STATEMENTS.items()},
             report,
         )
-        self._noted: set[int] = set()
-        self._lock = threading.Lock()
+        self._noted: set[tuple[int, int, int]] = set()
         self.state = self._connection.state
         self.reached = self._connection.reached
         self.close = self._connection.close
 
     def put(self, prediction: Prediction, thumbnail: bytes | None) -> None:
-        self._note_bucket(bucket(prediction.id))
+        self._note_bucket(prediction.id)
         picture = self._start_thumbnail(prediction, thumbnail)
         self._connection.execute("put", self._row(prediction))
         if picture:
             self._connection.finish(picture)
 
     def put_if_absent(self, prediction: Prediction, thumbnail: bytes | None) -> Prediction:
-        self._note_bucket(bucket(prediction.id))
+        self._note_bucket(prediction.id)
         picture = self._start_thumbnail(prediction, thumbnail)
         # A row that stands comes back with its columns in the table's order, behind [applied].
         ((applied, *standing),) = self._connection.execute("put_if_absent", self._row(prediction))
@@ -101,45 +101,50 @@ class CassandraStore:
             return False
         # Later than the write it removes, whatever the clocks say, or Cassandra would keep the row.
         stamp = max(rows[0][0] + 1, time.time_ns() // 1000)
+        self._connection.execute("put_deletion", (deletion(id),))
         self._connection.execute("delete_thumbnail", (stamp, id))
         self._connection.execute("delete", (stamp, *_place(id)))
         return True
+
+    def deleted(self, id: UUID) -> bool:
+        return bool(self._connection.execute("get_deletion", (deletion(id),)))
 
     def page(self, query: Query) -> Page:
         rows: list[Prediction] = []
         below = query.below or first_id(datetime(datetime.now(UTC).year + 2, 1, 1, tzinfo=UTC))
         since = max(query.since or _LOWEST, _LOWEST, key=order)
         entries = self._buckets(bucket(below), bucket(since))
-        group = list(islice(entries, 1))
+        group, entries = _take(entries, 1)
         width, read = 1, 0
         while group:
-            left = query.rows - len(rows)
-            found, stopped = self._read(group, below, since, -(-left // len(group)))
+            shards = max(count for _, count in group)
+            found, stopped = self._read(group, shards, below, since, query.rows - len(rows))
             rows += found
-            read += len(group)
+            read += len(group) * shards
             if stopped:
                 # A partition has more than was asked of it: go on inside it, alone.
                 below = stopped
                 group = [entry for entry in group if entry[0] == bucket(stopped)] + [
                     entry for entry in group if entry[0] < bucket(stopped)
                 ]
-                entries = _chain(group[1:], entries)
+                entries = chain(group[1:], entries)
                 group, width = group[:1], 1
             else:
                 below = min(below, _first_of(group[-1][0]), key=order)
                 width = min(2 * width, _WIDEST)
-                group = list(islice(entries, width))
+                group, entries = _take(entries, width)
             if len(rows) >= query.rows:
                 return cut(rows[: query.rows], query, rows[query.rows - 1].id)
-            if group and read >= _MAX_BUCKETS:
+            if group and read >= _MAX_PARTITIONS:
                 return cut(rows, query, below)
         return cut(rows, query, None)
 
     def _read(
-        self, group: list[tuple[int, int]], below: UUID, since: UUID, limit: int
+        self, group: list[tuple[int, int]], shards: int, below: UUID, since: UUID, wanted: int
     ) -> tuple[list[Prediction], UUID | None]:
-        """Rows of some buckets, newest first, and the last of them where a partition reached `limit`."""
-        shards = max(count for _, count in group)
+        """The newest rows of some buckets, and the last of them where there may be more."""
+        # Shards fill by chance: a little more than each one's part, lest the fullest end the page early.
+        limit = min(wanted, 2 * wanted // (len(group) * shards) + 5)
         values = ([number for number, _ in group], list(range(shards)), below, since, limit)
         rows = [_prediction(row) for row in self._connection.execute("list", values)]
         rows.sort(key=lambda row: order(row.id), reverse=True)
@@ -167,14 +172,22 @@ class CassandraStore:
                 high = found[-1][0]
                 limit = 512
 
-    def _note_bucket(self, number: int) -> None:
-        """Enter the bucket into the directory, once a process; before its first row, lest that be lost to sight."""
-        if number in self._noted:
+    def _note_bucket(self, id: UUID) -> None:
+        """Enter the id's bucket into the directory, before its first row, lest that be lost to sight.
+
+        Again every ten minutes, so that the entry outlives a row that is written late.
+        """
+        now = int(time.time())
+        # An id that another process claimed may lie in a shard beyond ours.
+        number, shards = bucket(id), max(self._shards, shard(id) + 1)
+        note = number, shards, now // BUCKET_SECONDS
+        if note in self._noted:
             return
-        ttl = self._retention + BUCKET_SECONDS + _DAY if self._retention else 0
-        self._connection.execute("put_bucket", (_year(number), number, self._shards, ttl))
-        with self._lock:
-            self._noted = {noted for noted in self._noted if noted > number - 200} | {number}
+        ttl = entry_seconds(self._retention)
+        # The later timestamp wins: so the entry that lives longer, however the retention has changed.
+        ends = (now + ttl) * 1_000_000 if ttl else _FOR_EVER
+        self._connection.execute("put_bucket", (_year(number), number, shards, ttl, ends))
+        self._noted = {noted for noted in self._noted if noted[2] == note[2]} | {note}
 
     def _start_thumbnail(self, prediction: Prediction, thumbnail: bytes | None) -> ResponseFuture | None:
         if thumbnail is None:
@@ -195,6 +208,11 @@ class CassandraStore:
         )
 
 
+def entry_seconds(retention: int) -> int:
+    """How long a bucket's entry in the directory lives: longer than each row that it was noted for; 0: for ever."""
+    return retention + 2 * BUCKET_SECONDS if retention else 0
+
+
 def _place(id: UUID) -> tuple[int, int, UUID]:
     return bucket(id), shard(id), id
 
@@ -212,6 +230,15 @@ def _first_of(number: int) -> UUID:
     return first_id(datetime.fromtimestamp(number * BUCKET_SECONDS, UTC))
 
 
-def _chain(group: list[tuple[int, int]], rest: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    yield from group
-    yield from rest
+def _take(entries: Iterator[tuple[int, int]], width: int) -> tuple[list[tuple[int, int]], Iterator[tuple[int, int]]]:
+    """The next bucket, and more as long as all have at most `width` partitions; and the entries behind them."""
+    group: list[tuple[int, int]] = []
+    shards = 1
+    for entry in entries:
+        shards = max(shards, entry[1])
+        if group and (len(group) + 1) * shards > width:
+            return group, chain((entry,), entries)
+        group.append(entry)
+        if len(group) * shards >= width:
+            break
+    return group, entries

@@ -1,6 +1,7 @@
 """A Cassandra session that comes back by itself."""
 
 import logging
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,13 +13,15 @@ from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, N
 from cassandra.connection import ConnectionException
 from cassandra.io.libevreactor import LibevConnection
 from cassandra.policies import ConstantReconnectionPolicy, DCAwareRoundRobinPolicy
+from cassandra.protocol import ErrorMessage
 from cassandra.query import PreparedStatement, tuple_factory
 
 from service.errors import StoreUnavailable
 from service.settings import Settings
 from service.store import TIMEOUT
 
-FAILURES = (DriverException, NoHostAvailable, ConnectionException, OSError)
+# ErrorMessage: what a server says that the driver has no exception for.
+FAILURES = (DriverException, NoHostAvailable, ConnectionException, ErrorMessage, OSError)
 
 _LOG = logging.getLogger(__name__)
 _PROBE_SECONDS = 1.0
@@ -52,6 +55,7 @@ def _cluster(settings: Settings, profile: ExecutionProfile, login: PlainTextAuth
         [point.strip() for point in settings.cassandra_contact_points.split(",")],
         port=settings.cassandra_port,
         auth_provider=login,
+        ssl_context=_tls(settings.cassandra_ca_file) if settings.cassandra_ca_file else None,
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         connection_class=LibevConnection,
         # 4 is what Cassandra 4 and 5 both speak, without the checksums that Python would pay for.
@@ -66,6 +70,13 @@ def _cluster(settings: Settings, profile: ExecutionProfile, login: PlainTextAuth
         token_metadata_enabled=False,
         executor_threads=2,
     )
+
+
+def _tls(ca_file: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=ca_file)
+    # Nodes are addressed as they name themselves to each other, by numbers that certificates seldom hold.
+    context.check_hostname = False
+    return context
 
 
 class Connection:

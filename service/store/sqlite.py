@@ -5,25 +5,28 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from service.errors import StoreUnavailable
 from service.prediction import Prediction, from_order, order
-from service.store import KEY_SECONDS, TIMEOUT, Page, Query, cut
+from service.store import KEY_SECONDS, MAX_ROWS, TIMEOUT, Page, Query, cut, deletion
 
 _CONNECTIONS = 4
 _WAIT = TIMEOUT / 2  # for another thread, and again for another process
 _OPEN_SECONDS = 10
+_SWEEP_SECONDS = 1.0
+_SWEEP_PAUSE = 0.02  # between two lots of rows, for those who wait to write
+_SWEEP_ROWS = 500
 _COLUMNS = "key, file_name, labels, scores, model_name, model_version"
 _LIVE = "(expires IS NULL OR expires > :now)"
 
 
 class SqliteStore:
-    """See service.store.Store. Expired rows are hidden at once and removed by later writes."""
+    """See service.store.Store. Expired rows are hidden at once and removed soon after."""
 
     def __init__(self, path: str, report: Callable[[float], None], retention: int = 0) -> None:
         """`report` is told 1 while the store answers, else 0.
@@ -37,11 +40,15 @@ class SqliteStore:
         self._writing = threading.Lock()
         self._free: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         try:
+            _make_tables(path)
             for _ in range(_CONNECTIONS):
                 self._free.put(_connect(path))
         except sqlite3.Error as error:
             raise StoreUnavailable(f"{path}: {error}") from error
         report(1)
+        self._closing = threading.Event()
+        self._sweeper = threading.Thread(target=self._sweep, name="store-sweeper", daemon=True)
+        self._sweeper.start()
 
     def put(self, prediction: Prediction, thumbnail: bytes | None) -> None:
         with self._transaction() as connection:
@@ -58,7 +65,7 @@ class SqliteStore:
     def claim(self, key: str, digest: bytes, id: UUID) -> tuple[UUID, bytes]:
         now = time.time()
         with self._transaction() as connection:
-            connection.execute("DELETE FROM idempotency_keys WHERE expires <= ?", (now,))
+            connection.execute("DELETE FROM idempotency_keys WHERE key = ? AND expires <= ?", (key, now))
             connection.execute(
                 "INSERT INTO idempotency_keys VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 (key, id.bytes, digest, now + KEY_SECONDS),
@@ -85,22 +92,46 @@ class SqliteStore:
             found = _get(connection, id) is not None
             connection.execute("DELETE FROM thumbnails WHERE key = ?", (order(id),))
             connection.execute("DELETE FROM predictions WHERE key = ?", (order(id),))
+            if found:
+                connection.execute(
+                    "INSERT OR REPLACE INTO idempotency_keys VALUES (?, ?, ?, ?)",
+                    (deletion(id), id.bytes, b"", time.time() + KEY_SECONDS),
+                )
         return found
 
-    def page(self, query: Query) -> Page:
+    def deleted(self, id: UUID) -> bool:
         with self._connection() as connection:
-            found = connection.execute(
-                f"SELECT {_COLUMNS} FROM predictions WHERE key < :below AND key >= :since AND {_LIVE}"
-                " ORDER BY key DESC LIMIT :rows",
-                {
-                    "below": order(query.below) if query.below else b"\xff" * 17,
-                    "since": order(query.since) if query.since else b"",
-                    "now": time.time(),
-                    "rows": query.rows,
-                },
-            ).fetchall()
-        rows = [_prediction(row) for row in found]
-        return cut(rows, query, rows[-1].id if len(rows) == query.rows else None)
+            row = connection.execute(
+                f"SELECT 1 FROM idempotency_keys WHERE key = :key AND {_LIVE}",
+                {"key": deletion(id), "now": time.time()},
+            ).fetchone()
+        return row is not None
+
+    def page(self, query: Query) -> Page:
+        below = order(query.below) if query.below else b"\xff" * 17
+        since = order(query.since) if query.since else b""
+        now, most = time.time(), query.rows + MAX_ROWS
+        rows: list[Prediction] = []
+        met = 0
+        with (
+            self._connection() as connection,
+            closing(
+                connection.execute(
+                    f"SELECT expires, {_COLUMNS} FROM predictions WHERE key < ? AND key >= ? ORDER BY key DESC LIMIT ?",
+                    (below, since, most),
+                )
+            ) as found,
+        ):
+            for expires, *row in found:
+                met += 1
+                below = row[0]
+                if expires is None or expires > now:
+                    rows.append(_prediction(row))
+                if len(rows) == query.rows:
+                    break
+        # Expired rows not yet removed count, too: a page that met too many ends before it is full.
+        more = len(rows) == query.rows or met == most
+        return cut(rows, query, from_order(below) if more else None)
 
     def state(self) -> str | None:
         return self._failure
@@ -109,17 +140,14 @@ class SqliteStore:
         return True
 
     def close(self) -> None:
+        self._closing.set()
+        self._sweeper.join()
         for _ in range(_CONNECTIONS):
             self._free.get().close()
 
     def _insert(self, connection: sqlite3.Connection, prediction: Prediction, thumbnail: bytes | None) -> None:
         key = order(prediction.id)
-        now = time.time()
-        expires = now + self._retention if self._retention else None
-        for table in ("predictions", "thumbnails"):
-            connection.execute(
-                f"DELETE FROM {table} WHERE key IN (SELECT key FROM {table} WHERE expires <= ? LIMIT 10)", (now,)
-            )
+        expires = time.time() + self._retention if self._retention else None
         connection.execute(
             f"INSERT OR REPLACE INTO predictions ({_COLUMNS}, expires) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
@@ -134,6 +162,24 @@ class SqliteStore:
         )
         if thumbnail is not None:
             connection.execute("INSERT OR REPLACE INTO thumbnails VALUES (?, ?, ?)", (key, thumbnail, expires))
+
+    def _sweep(self) -> None:
+        """Remove what has expired, also while nobody writes."""
+        while not self._closing.wait(_SWEEP_SECONDS):
+            with suppress(StoreUnavailable):  # tried again
+                while self._remove_expired() and not self._closing.wait(_SWEEP_PAUSE):
+                    pass
+
+    def _remove_expired(self) -> bool:
+        """Remove some expired rows; whether there were any."""
+        removed = 0
+        with self._transaction() as connection:
+            for table in ("predictions", "thumbnails", "idempotency_keys"):
+                removed += connection.execute(
+                    f"DELETE FROM {table} WHERE key IN (SELECT key FROM {table} WHERE expires <= ? LIMIT ?)",
+                    (time.time(), _SWEEP_ROWS),
+                ).rowcount
+        return removed > 0
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -160,34 +206,33 @@ class SqliteStore:
         if not self._writing.acquire(timeout=_WAIT):
             raise StoreUnavailable("the store is busy")
         try:
-            with self._connection() as connection:
+            with self._connection() as connection, connection:
                 connection.execute("BEGIN IMMEDIATE")
-                try:
-                    yield connection
-                    connection.execute("COMMIT")
-                finally:
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
+                yield connection
         finally:
             self._writing.release()
 
 
-def _connect(path: str) -> sqlite3.Connection:
-    """Open the file; several workers that make it at once wait for each other, which SQLite does not for WAL."""
+def _make_tables(path: str) -> None:
+    """Several workers that do so at once wait for each other, which SQLite does not for WAL."""
+    script = (Path(__file__).parent / "schema.sql").read_text()
     deadline = time.monotonic() + _OPEN_SECONDS
     while True:
-        connection = sqlite3.connect(path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.executescript((Path(__file__).parent / "schema.sql").read_text())
+            with closing(_connect(path)) as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.executescript(script)
+                return
         except sqlite3.OperationalError as error:
-            connection.close()
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
-            time.sleep(0.02)
-        else:
-            return connection
+        time.sleep(0.02)
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
 
 
 def _get(connection: sqlite3.Connection, id: UUID) -> Prediction | None:
@@ -197,7 +242,7 @@ def _get(connection: sqlite3.Connection, id: UUID) -> Prediction | None:
     return _prediction(row) if row else None
 
 
-def _prediction(row: tuple[Any, ...]) -> Prediction:
+def _prediction(row: Sequence[Any]) -> Prediction:
     key, file_name, labels, scores, model_name, model_version = row
     top = tuple(zip(json.loads(labels), json.loads(scores), strict=True))
     return Prediction(from_order(key), file_name, top, model_name, model_version)

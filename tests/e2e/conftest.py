@@ -1,0 +1,79 @@
+"""Releases on the cluster that kubectl points to, and a table of how long each test took."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.e2e.cluster import CHART, NODE_PORT, RELEASE, Cluster, run, values
+
+LOGS = ROOT / "e2e-logs"
+RESULTS = Path(__file__).parent / "RESULTS.md"
+# Reached from this machine through a node's port; less CPU asked for, so that a small load makes the autoscaler act.
+OPTIONS: dict[str, object] = {
+    "service.type": "NodePort",
+    "service.nodePort": NODE_PORT,
+    "resources.requests.cpu": "150m",
+    "autoscaling.scaleDownAfter": 15,
+    "autoscaling.maxReplicas": 5,
+}
+_took: list[tuple[str, str, float]] = []
+
+
+@pytest.fixture(scope="module")
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """A namespace of the module's own, removed afterwards with all in it."""
+    made = Cluster(f"e2e-{request.module.__name__.rpartition('_')[2]}")
+    made.create()
+    yield made
+    made.helm("uninstall", RELEASE, "--ignore-not-found", "--wait")
+    made.remove()
+
+
+@pytest.fixture(scope="module")
+def upgrade(cluster: Cluster) -> Callable[..., str]:
+    """Installs or upgrades the release with the tests' options and further ones."""
+
+    def act(*arguments: object, wait: bool = True, ok: bool = True, **options: object) -> str:
+        settings = values({**OPTIONS, **{name.replace("__", "."): value for name, value in options.items()}})
+        waiting = ("--wait", "--timeout", "300s") if wait else ()
+        return cluster.helm("upgrade", "--install", RELEASE, CHART, *waiting, *settings, *arguments, ok=ok)
+
+    return act
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    report = yield
+    if report.when == "call" or report.failed:
+        _took.append((item.nodeid.rpartition("/")[2], report.outcome, report.duration))
+    if report.failed and "cluster" in getattr(item, "funcargs", {}):
+        _leave_logs(item.funcargs["cluster"], LOGS / item.name)
+    return report
+
+
+def _leave_logs(cluster: Cluster, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "nodes.txt").write_text(run("kubectl", "describe", "nodes", ok=False))
+    for name, command in {
+        "events.txt": ("get", "events", "--sort-by=.lastTimestamp"),
+        "objects.txt": ("get", "all,pvc,networkpolicies", "--output=wide"),
+        "describe.txt": ("describe", "pods,jobs,hpa"),
+    }.items():
+        (folder / name).write_text(cluster.kubectl(*command, ok=False))
+    for pod in cluster.core.list_namespaced_pod(cluster.namespace).items:
+        name = pod.metadata.name
+        log = cluster.kubectl("logs", name, "--all-containers", "--prefix", "--tail=2000", ok=False)
+        (folder / f"{name}.log").write_text(log)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    lines = ["| test | outcome | seconds |", "| --- | --- | --: |"]
+    lines += [f"| `{name}` | {outcome} | {seconds:.0f} |" for name, outcome, seconds in _took]
+    lines.append(f"| all | | {sum(seconds for _, _, seconds in _took):.0f} |")
+    terminalreporter.write_line("\n".join(lines))
+    if os.environ.get("E2E") == "all":
+        RESULTS.write_text("The last full run of `make e2e`, written by it.\n\n" + "\n".join(lines) + "\n")

@@ -1,0 +1,103 @@
+"""Three Cassandra nodes, and what may befall them and the rest, under load."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.e2e.cluster import CHART, RELEASE, SMALL, Cluster, served
+from tests.e2e.load import load, nothing_failed
+from tests.running import until
+
+NODES = 3
+
+
+@pytest.fixture(scope="module", autouse=True)
+def release(cluster: Cluster, upgrade: Callable[..., str]) -> None:
+    upgrade("--values", CHART / "ci/ha-values.yaml", **SMALL)
+    cluster.until_ready("cassandra", NODES)
+    served()
+
+
+def restarts(cluster: Cluster) -> dict[str, int]:
+    return {pod.metadata.name: pod.status.container_statuses[0].restart_count for pod in cluster.ready("service")}
+
+
+def test_three_nodes_hold_the_roles(cluster: Cluster) -> None:
+    assert len({pod.spec.node_name for pod in cluster.pods("cassandra")}) == NODES
+    assert "is up to date" in cluster.schema_log()
+
+
+def test_a_rolling_update(cluster: Cluster) -> None:
+    with load() as running:
+        cluster.kubectl("rollout", "restart", f"deployment/{RELEASE}")
+        cluster.until_rolled_out()
+    nothing_failed(running)
+
+
+@pytest.mark.parametrize("component", ["service", "models", "cassandra"])
+def test_a_pod_deleted(cluster: Cluster, component: str) -> None:
+    count = len(cluster.ready(component))
+    with load() as running:
+        name = cluster.ready(component)[0].metadata.name
+        uid = cluster.ready(component)[0].metadata.uid
+        cluster.delete_pod(name)
+        until(lambda: uid not in {pod.metadata.uid for pod in cluster.pods(component)})
+        cluster.until_ready(component, count)
+    nothing_failed(running)
+
+
+def test_each_node_drained(cluster: Cluster) -> None:
+    """Cassandra's volume stays on its node, so its pod waits there for the node to come back."""
+    with load() as running:
+        for node in cluster.workers():
+            with cluster.cordoned(node):
+                for component in ("service", "models", "cassandra"):
+                    for pod in [pod for pod in cluster.pods(component) if pod.spec.node_name == node]:
+                        cluster.evict(pod)
+                cluster.until_ready("service", 2)
+            cluster.until_ready("cassandra", NODES)
+            cluster.until_ready("models", 1)
+    nothing_failed(running)
+
+
+def test_one_node_of_three_down(cluster: Cluster) -> None:
+    with load() as running:
+        cluster.kubectl("scale", f"statefulset/{RELEASE}-cassandra", "--replicas=2")
+        until(lambda: len(cluster.pods("cassandra")) == 2)
+        until(lambda: running.seconds > 60, 90)
+        cluster.kubectl("scale", f"statefulset/{RELEASE}-cassandra", "--replicas=3")
+        cluster.until_ready("cassandra", NODES)
+    nothing_failed(running)
+
+
+def away_and_back(cluster: Cluster, take: Callable[[], object], give: Callable[[], object]) -> None:
+    """503s alone and no false 2xx while a quorum lacks; service within ten seconds of its return."""
+    before = restarts(cluster)
+    with load() as running:
+        take()
+        until(lambda: running.codes[503] > 50, 120)
+        give()
+        until(lambda: len(cluster.ready("cassandra")) >= 2, 240)
+        back, stored = running.seconds, len(running.stored)
+        until(lambda: len(running.stored) > stored, 10)
+        cluster.until_ready("cassandra", NODES)
+    assert set(running.codes) == {201, 503}, (running.codes, running.failures[:10])
+    late = [failure for failure in running.failures if failure[0] > back + 10]
+    assert not late, late[:10]
+    assert restarts(cluster) == before
+
+
+def scale(cluster: Cluster, nodes: int) -> None:
+    cluster.kubectl("scale", f"statefulset/{RELEASE}-cassandra", f"--replicas={nodes}")
+
+
+def test_two_nodes_of_three_down(cluster: Cluster) -> None:
+    away_and_back(cluster, lambda: scale(cluster, 1), lambda: scale(cluster, NODES))
+
+
+def test_all_nodes_deleted_at_once(cluster: Cluster) -> None:
+    def delete() -> None:
+        for pod in cluster.pods("cassandra"):
+            cluster.delete_pod(pod.metadata.name, grace_period_seconds=0)
+
+    away_and_back(cluster, delete, lambda: None)

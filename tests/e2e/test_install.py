@@ -1,0 +1,200 @@
+"""The defaults, from nothing to nothing."""
+
+import json
+import urllib.request
+from collections.abc import Callable
+
+import pytest
+import requests
+
+from tests.conftest import PHOTOS
+from tests.e2e.cluster import CHART, RELEASE, SMALL, URL, Cluster, run, seconds_of, served
+from tests.e2e.load import load
+from tests.running import until
+
+
+def classify() -> str:
+    with (PHOTOS / "shirt.jpg").open("rb") as picture:
+        answer = requests.post(f"{URL}/api/tasks/upload", files={"image": picture}, timeout=10)
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+def ids() -> set[str]:
+    answer = requests.get(f"{URL}/v1/predictions", {"limit": 1000}, timeout=10)
+    return {item["id"] for item in answer.json()["items"]}
+
+
+@pytest.mark.smoke
+def test_installed_and_served_within_75_seconds(cluster: Cluster) -> None:
+    def install() -> None:
+        cluster.helm("install", RELEASE, CHART, "--wait", "--timeout", "120s")
+        with cluster.forwarded(f"svc/{RELEASE}", 80) as url:
+            request = urllib.request.Request(f"{url}/v1/predictions", (PHOTOS / "shirt.jpg").read_bytes())
+            request.add_header("Content-Type", "image/jpeg")
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                assert json.load(answer)["label"] == "Shirt"
+
+    assert seconds_of(install) < 75
+
+
+@pytest.mark.smoke
+def test_upgraded_and_a_picture_answered(upgrade: Callable[..., str]) -> None:
+    upgrade()
+    served()
+    assert classify() == "Shirt"
+
+
+@pytest.mark.smoke
+def test_helm_test(cluster: Cluster) -> None:
+    assert "Succeeded" in cluster.helm("test", RELEASE)
+
+
+def test_pods_on_different_nodes_have_the_verified_model(cluster: Cluster) -> None:
+    cluster.until_ready("service", 2)
+    pods = cluster.ready("service")
+    assert len({pod.spec.node_name for pod in pods}) == 2
+    for pod in pods:
+        marker = cluster.kubectl("exec", pod.metadata.name, "--container=service", "--", "cat", "/model/READY")
+        assert f"--digest={marker.strip()}" in pod.spec.init_containers[0].args
+    (claim,) = cluster.core.list_namespaced_persistent_volume_claim(
+        cluster.namespace, field_selector=f"metadata.name={RELEASE}-models"
+    ).items
+    assert claim.spec.access_modes == ["ReadWriteOnce"]
+
+
+def test_the_schema_job_runs_again_and_changes_nothing(cluster: Cluster, upgrade: Callable[..., str]) -> None:
+    before = {secret.metadata.uid for secret in cluster.core.list_namespaced_secret(cluster.namespace).items}
+    jobs = {job.metadata.name for job in cluster.batch.list_namespaced_job(cluster.namespace).items}
+    upgrade()
+
+    def done() -> bool:
+        found = cluster.batch.list_namespaced_job(cluster.namespace).items
+        return [job.status.succeeded for job in found if job.metadata.name not in jobs] == [1]
+
+    until(done, 120)
+    after = {secret.metadata.uid for secret in cluster.core.list_namespaced_secret(cluster.namespace).items}
+    assert before < after  # Helm's record of the upgrade has come, nothing else has changed
+    assert classify() == "Shirt"
+
+
+def test_cassandra_s_first_superuser_is_locked_out(cluster: Cluster) -> None:
+    output = cluster.kubectl(
+        "exec",
+        f"{RELEASE}-cassandra-0",
+        "--",
+        "cqlsh",
+        "-u",
+        "cassandra",
+        "-p",
+        "cassandra",
+        "-e",
+        "LIST ROLES",
+        ok=False,
+    )
+    assert "cassandra is not permitted to log in" in output
+
+
+_CONNECT = """
+import socket
+for name, port in {targets}:
+    try:
+        socket.create_connection((name, port), 3).close()
+        print("open", name, port)
+    except OSError as error:
+        print("refused", name, port, error)
+"""
+
+
+def test_a_stray_pod_reaches_neither_cassandra_nor_the_models(cluster: Cluster) -> None:
+    targets = [(f"{RELEASE}-cassandra", 9042), (f"{RELEASE}-cassandra", 7000), (f"{RELEASE}-models", 8080)]
+    image = cluster.ready("service")[0].spec.containers[0].image
+    output = cluster.stray("stray", image, _CONNECT.format(targets=[*targets, (RELEASE, 80)]))
+    assert [line.split()[0] for line in output.splitlines()] == ["refused"] * 3 + ["open"]
+    # The same connections from a pod with the service's labels, so that it is the policy that refused.
+    labels = cluster.ready("service")[0].metadata.labels | {"pod-template-hash": "none"}
+    output = cluster.stray("not-stray", image, _CONNECT.format(targets=[targets[0], targets[2]]), labels)
+    assert [line.split()[0] for line in output.splitlines()] == ["open"] * 2
+
+
+def test_the_only_cassandra_node_deleted(cluster: Cluster) -> None:
+    restarts = {pod.metadata.name: pod.status.container_statuses[0].restart_count for pod in cluster.ready("service")}
+    with load() as running:
+        cluster.delete_pod(f"{RELEASE}-cassandra-0")
+        until(lambda: running.codes[503] > 20)
+        until(lambda: not cluster.ready("cassandra"))
+        cluster.until_ready("cassandra", 1)
+        back = running.seconds
+        stored = len(running.stored)
+        until(lambda: len(running.stored) > stored, 10)
+    assert set(running.codes) == {201, 503}, running.failures[:10]
+    late = [failure for failure in running.failures if failure[0] > back + 10]
+    assert not late, late[:5]
+    after = {pod.metadata.name: pod.status.container_statuses[0].restart_count for pod in cluster.ready("service")}
+    assert after == restarts
+
+
+KEPT = {
+    "secret/lookbook-cassandra-admin",
+    "secret/lookbook-cassandra-service",
+    "persistentvolumeclaim/data-lookbook-cassandra-0",
+    "persistentvolumeclaim/lookbook-models",
+}
+
+
+def leftovers(cluster: Cluster) -> set[str]:
+    """What is in the namespace beside what every namespace has."""
+    kinds = "all,secrets,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,pvc"
+    names = cluster.kubectl("get", kinds, "--output=name").split()
+    return set(names) - {"configmap/kube-root-ca.crt", "serviceaccount/default"}
+
+
+def follow(cluster: Cluster, name: str) -> None:
+    """Do as the chart's README says, in the block of that name."""
+    text = (CHART / "README.md").read_text()
+    script = text.partition(f"```sh {name}\n")[2].partition("```")[0]
+    assert script
+    run("sh", "-euc", f'kubectl() {{ command kubectl --namespace {cluster.namespace} "$@"; }}\n{script}')
+
+
+def test_a_lost_secret(cluster: Cluster, upgrade: Callable[..., str]) -> None:
+    """Uninstall keeps the data; without its Secrets one line says how to get in, and the way works."""
+    kept = ids()
+    assert kept
+    cluster.helm("uninstall", RELEASE, "--wait")
+    until(lambda: leftovers(cluster) == KEPT, 60)
+    for name in ("admin", "service"):
+        cluster.core.delete_namespaced_secret(f"{RELEASE}-cassandra-{name}", cluster.namespace)
+    upgrade(wait=False)
+    until(lambda: "see 'A lost Secret'" in cluster.schema_log(), 120)
+    follow(cluster, "lost-secret")
+    cluster.until_rolled_out()
+    served()
+    assert kept <= ids()
+    assert classify() == "Shirt"
+
+
+def test_installed_again_yesterday_s_answers_are_there(cluster: Cluster, upgrade: Callable[..., str]) -> None:
+    kept = ids()
+    cluster.helm("uninstall", RELEASE, "--wait")
+    upgrade()
+    served()
+    assert kept == ids()
+    assert classify() == "Shirt"
+
+
+def test_more_nodes_are_refused_without_a_repair(cluster: Cluster, upgrade: Callable[..., str]) -> None:
+    kept = ids()
+    more = {"cassandra.nodes": 3, **SMALL}
+    upgrade(wait=False, **more)
+    until(lambda: "has 1 replicas in datacenter1 where 3 are asked for" in cluster.schema_log(), 120)
+    cluster.until_ready("cassandra", 3, 400)
+    served()
+    assert ids() == kept
+    follow(cluster, "more-nodes")
+    upgrade(**more)
+    until(lambda: "is up to date" in cluster.schema_log(), 120)
+    assert ids() == kept
+    cluster.delete_pod(f"{RELEASE}-cassandra-1")
+    assert ids() == kept
+    assert classify() == "Shirt"

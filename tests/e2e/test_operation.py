@@ -1,0 +1,199 @@
+"""What people do to a running release: scale it, and give it other models."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+
+from service.bundle import read_bundle
+from tests.conftest import CLOTHES
+from tests.e2e.cluster import RELEASE, URL, Cluster, run, served
+from tests.e2e.load import load, nothing_failed
+from tests.running import until
+
+
+def lookbook(cluster: Cluster, *arguments: object, ok: bool = True) -> str:
+    return run(sys.executable, "-m", "service", "model", *arguments, "--namespace", cluster.namespace, ok=ok)
+
+
+def replicas(cluster: Cluster) -> int:
+    return int(cluster.apps.read_namespaced_deployment(RELEASE, cluster.namespace).spec.replicas)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def release(upgrade: Callable[..., str]) -> None:
+    upgrade(autoscaling__enabled=False, replicas=3)
+    served()
+
+
+@pytest.fixture
+def version(tmp_path: Path) -> Callable[..., tuple[Path, str]]:
+    """A bundle like the shipped one under another version, and its digest."""
+
+    def make(number: str) -> tuple[Path, str]:
+        folder = tmp_path / number
+        shutil.copytree(CLOTHES, folder)
+        manifest = json.loads((folder / "model.json").read_text())
+        (folder / "model.json").write_text(json.dumps({**manifest, "version": number}))
+        return folder, read_bundle(folder).digest
+
+    return make
+
+
+def test_autoscaling_switched_on_over_a_live_release(cluster: Cluster, upgrade: Callable[..., str]) -> None:
+    """Helm gives spec.replicas up, Kubernetes puts 1 in its place, and the autoscaler raises it again."""
+    cluster.until_ready("service", 3)
+    with load() as running:
+        upgrade()
+        cluster.until_ready("service", 2)
+    nothing_failed(running)
+    # And back: the number of pods is Helm's again.
+    upgrade(autoscaling__enabled=False, replicas=3)
+    assert replicas(cluster) == 3
+
+
+def test_autoscaling_switched_on_without_losing_a_pod(cluster: Cluster, upgrade: Callable[..., str]) -> None:
+    """As the chart's README says: a number that kubectl has set stays."""
+    cluster.kubectl("scale", f"deployment/{RELEASE}", "--replicas=4")
+    upgrade("--force-conflicts", wait=False)
+    assert replicas(cluster) == 4
+    until(lambda: replicas(cluster) == 2, 240)
+
+
+def test_pods_come_with_load_and_go_with_it(cluster: Cluster) -> None:
+    cluster.until_ready("service", 2)
+    with load(rate=50):
+        until(lambda: len(cluster.ready("service")) > 2, 240)
+    with load(rate=22) as falling:
+        until(lambda: replicas(cluster) == 2, 300)
+        cluster.until_ready("service", 2)
+    nothing_failed(falling)
+
+
+def test_no_pods_come_while_cassandra_is_away(cluster: Cluster) -> None:
+    cluster.until_ready("service", 2, 300)
+    cluster.kubectl("scale", f"statefulset/{RELEASE}-cassandra", "--replicas=0")
+    try:
+        until(lambda: not cluster.pods("cassandra"))
+        with load(rate=50, at_least=90) as running:
+            until(lambda: running.codes[503] > 50)
+        assert replicas(cluster) == 2
+        assert set(running.codes) <= {503, 201}, running.failures[:5]
+    finally:
+        cluster.kubectl("scale", f"statefulset/{RELEASE}-cassandra", "--replicas=1")
+    cluster.until_ready("cassandra", 1)
+    served(10)
+
+
+def test_a_new_version_under_load_and_back(
+    cluster: Cluster, upgrade: Callable[..., str], version: Callable[..., tuple[Path, str]]
+) -> None:
+    folder, digest = version("1.0.1")
+    assert digest in lookbook(cluster, "publish", folder)
+    assert "1.0.1" in lookbook(cluster, "list")
+    with load() as running:
+        upgrade(model__version="1.0.1", model__digest=digest)
+        until(lambda: "1.0.1" in running.stored.values(), 60)
+    nothing_failed(running)
+    assert set(running.stored.values()) == {"1.0.0", "1.0.1"}
+    assert requests.get(f"{URL}/v1/model", timeout=10).json()["version"] == "1.0.1"
+    with load(at_least=20) as running:
+        cluster.helm("rollback", RELEASE, "--wait")
+        cluster.until_rolled_out()
+    nothing_failed(running)
+    assert requests.get(f"{URL}/v1/model", timeout=10).json()["version"] == "1.0.0"
+
+
+def test_a_published_version_never_changes(cluster: Cluster, version: Callable[..., tuple[Path, str]]) -> None:
+    assert "stood there already" in lookbook(cluster, "publish", CLOTHES)
+    folder, _ = version("1.0.0")
+    (folder / "model.json").write_text((folder / "model.json").read_text() + " ")
+    assert "never changes" in lookbook(cluster, "publish", folder, ok=False)
+    assert read_bundle(CLOTHES).digest[:12] in lookbook(cluster, "list")
+
+
+def stuck(cluster: Cluster, reason: str) -> bool:
+    """A pod's init container says why it does not go on, where `kubectl describe` shows it."""
+    described = cluster.kubectl("describe", "pods", "--selector", "app.kubernetes.io/component=service")
+    return reason in described
+
+
+@pytest.mark.parametrize(
+    ("number", "damage", "reason"),
+    [
+        ("2.0.0", "none was published", "no lookbook-clothes 2.0.0"),
+        ("2.0.1", "one byte is flipped", "sha256"),
+        ("2.0.2", "another has its place", "digest"),
+    ],
+)
+def test_a_bad_version_stops_the_rollout(
+    cluster: Cluster,
+    upgrade: Callable[..., str],
+    version: Callable[..., tuple[Path, str]],
+    number: str,
+    damage: str,
+    reason: str,
+) -> None:
+    folder, digest = version(number)
+    place = f"/volume/lookbook-clothes/{number}"
+    if number != "2.0.0":
+        lookbook(cluster, "publish", folder)
+    code = {
+        "2.0.0": "",
+        "2.0.1": f"p = '{place}/model.tflite'; b = bytearray(open(p, 'rb').read()); b[99] ^= 1; open(p, 'wb').write(b)",
+        "2.0.2": f"open('{place}/model.json', 'a').write(' ')",
+    }[number]
+    cluster.kubectl("exec", f"deployment/{RELEASE}-models", "--container=models", "--", "python", "-c", code)
+    before = {pod.metadata.name for pod in cluster.ready("service")}
+    with load(at_least=10) as running:
+        upgrade(wait=False, model__version=number, model__digest=digest)
+        until(lambda: stuck(cluster, reason), 120)
+        assert before <= {pod.metadata.name for pod in cluster.ready("service")}
+        cluster.helm("rollback", RELEASE, "--wait")
+        cluster.until_rolled_out()
+    nothing_failed(running)
+    assert set(running.stored.values()) == {"1.0.0"}, damage
+
+
+def test_pods_serve_on_while_the_models_are_away(cluster: Cluster) -> None:
+    cluster.until_ready("service", 2)
+    with load() as running:
+        cluster.kubectl("scale", f"deployment/{RELEASE}-models", "--replicas=0")
+        until(lambda: not cluster.pods("models"))
+        cluster.delete_pod(cluster.ready("service")[0].metadata.name)
+        until(lambda: len(cluster.pods("service")) == 2 and len(cluster.ready("service")) == 1)
+        until(lambda: running.seconds > 30)
+        assert len(cluster.ready("service")) == 1
+        cluster.kubectl("scale", f"deployment/{RELEASE}-models", "--replicas=1")
+        cluster.until_ready("service", 2, 120)
+    nothing_failed(running)
+
+
+def test_a_shared_claim(cluster: Cluster, upgrade: Callable[..., str]) -> None:
+    """The bundles of this checkout, which k8s/kind.yaml mounts into every node."""
+    name = f"{cluster.namespace}-shared"
+    spec = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadOnlyMany"], "storageClassName": ""}
+    volume = {**spec, "hostPath": {"path": "/models", "type": "Directory"}, "claimRef": None}
+    volume["claimRef"] = {"name": "shared", "namespace": cluster.namespace}
+    cluster.core.create_persistent_volume({"metadata": {"name": name}, "spec": volume})
+    claim = {**spec, "resources": {"requests": {"storage": "1Gi"}}, "volumeName": name}
+    del claim["capacity"]
+    cluster.core.create_namespaced_persistent_volume_claim(
+        cluster.namespace, {"metadata": {"name": "shared"}, "spec": claim}
+    )
+    try:
+        with load() as running:
+            upgrade(model__existingClaim="shared")
+            cluster.until_rolled_out()
+        nothing_failed(running)
+        assert len({pod.spec.node_name for pod in cluster.ready("service")}) > 1
+        assert not cluster.pods("models")
+        assert "existingClaim" in lookbook(cluster, "publish", CLOTHES, ok=False)
+        upgrade()
+    finally:
+        cluster.core.delete_namespaced_persistent_volume_claim("shared", cluster.namespace)
+        cluster.core.delete_persistent_volume(name)
