@@ -44,7 +44,9 @@ def test_a_bad_bundle_is_refused_before_the_cluster_is_asked(tmp_path: Path) -> 
     (tmp_path / "bundle/model.tflite").write_bytes(b"")
     refused = model("publish", tmp_path / "bundle", KUBECONFIG="/nowhere")
     assert refused.returncode == 1
-    assert refused.stderr.endswith(f"model.tflite: 0 bytes where the manifest says {(MLP / 'model.tflite').stat().st_size}\n")
+    assert refused.stderr.endswith(
+        f"model.tflite: 0 bytes where the manifest says {(MLP / 'model.tflite').stat().st_size}\n"
+    )
 
 
 @pytest.mark.parametrize("arguments", [["list"], ["publish", MLP]])
