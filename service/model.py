@@ -10,8 +10,6 @@ import click
 
 from service.bundle import BundleError, read_bundle
 
-DIGEST_SHOWN = 12
-
 
 @click.group()
 def model() -> None:
@@ -54,10 +52,18 @@ def publish(folder: Path, release: str, namespace: str | None, context: str | No
 @_of_a_release
 def list_(release: str, namespace: str | None, context: str | None) -> None:
     """Show the bundles in the release's volume, and what each pod serves."""
-    target = _cluster().Release(release, namespace, context)
-    _print_table(("published", "digest", "bytes", "created"), [_published_row(entry) for entry in target.published()])
+    cluster = _cluster()
+    target = cluster.Release(release, namespace, context)
+    pods = [(pod.name, pod.model, pod.digest) for pod in target.serving()]
+    try:
+        rows = [_published_row(entry) for entry in target.published()]
+    except cluster.ClusterError as error:
+        if not pods:
+            raise
+        click.echo(error.message)
+    else:
+        _print_table(("published", "digest", "bytes", "created"), rows)
     click.echo()
-    pods = [(pod.name, pod.model, pod.digest[:DIGEST_SHOWN]) for pod in target.serving()]
     _print_table(("pod", "serves", "digest"), pods)
 
 
@@ -65,7 +71,7 @@ def _published_row(entry: dict[str, Any]) -> tuple[str, ...]:
     label = f"{entry['name']}/{entry['version']}"
     if "error" in entry:
         return (label, f"damaged: {entry['error']}", "", "")
-    return (label, entry["digest"][:DIGEST_SHOWN], str(entry["bytes"]), str(entry["created_at"] or ""))
+    return (label, entry["digest"], str(entry["bytes"]), str(entry["created_at"] or ""))
 
 
 def _print_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
@@ -79,7 +85,7 @@ def _cluster() -> ModuleType:
     try:
         from service import cluster
     except ModuleNotFoundError as error:
-        if error.name != "kubernetes":
+        if (error.name or "").partition(".")[0] != "kubernetes":
             raise
         raise click.ClickException('this command talks to Kubernetes: pip install "lookbook[k8s]"') from error
     return cluster

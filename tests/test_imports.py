@@ -1,6 +1,7 @@
 """The import rules of the house."""
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from tests.conftest import ROOT
 
 MODULES = sorted((ROOT / "service").rglob("*.py"))
+MODEL_INIT = sorted((ROOT / "model-init/model_init").glob("*.py"))
 LEAVES = ("prediction", "errors", "settings", "bundle")
 
 
@@ -28,8 +30,6 @@ def test_leaves_import_nothing_of_ours(name: str) -> None:
 
 
 def test_the_bundle_is_read_with_the_standard_library_alone() -> None:
-    import sys
-
     assert {found.split(".")[0] for found in imports(ROOT / "service/bundle.py")} <= sys.stdlib_module_names
 
 
@@ -38,6 +38,7 @@ def test_the_bundle_is_read_with_the_standard_library_alone() -> None:
     [
         ("ai_edge_litert", {"service/inference.py"}),
         ("cassandra", {f"service/store/{name}.py" for name in ("cassandra", "connection", "roles", "schema")}),
+        ("kubernetes", {"service/cluster.py"}),
         ("sqlite3", {"service/store/sqlite.py"}),
         ("tensorflow", set()),
         ("training", set()),
@@ -48,6 +49,17 @@ def test_each_engine_has_its_importers(package: str, importers: set[str]) -> Non
         str(path.relative_to(ROOT)) for path in MODULES if any(name.split(".")[0] == package for name in imports(path))
     }
     assert found == importers
+
+
+def test_model_init_takes_only_the_bundle_from_the_service() -> None:
+    found = {name for path in MODEL_INIT for name in imports(path) if name.split(".")[0] == "service"}
+    assert {name for name in found if not name.startswith("service.bundle")} == set()
+
+
+def test_a_pull_starts_with_the_standard_library_alone() -> None:
+    ours = sys.stdlib_module_names | {"model_init", "service"}
+    for name in ("__main__", "pull", "source", "disk", "errors", "publish", "receive", "volume"):
+        assert {found.split(".")[0] for found in imports(ROOT / f"model-init/model_init/{name}.py")} <= ours
 
 
 def test_only_the_commands_read_the_environment() -> None:
