@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -295,16 +295,23 @@ def test_a_higher_retention_keeps_its_rows_in_the_list(
     assert walk(store, 10) == [kept]
 
 
-@pytest.mark.cassandra
-def test_a_page_passes_over_many_expired_rows(cassandra: Settings, cassandra_session: Session) -> None:
+@pytest.fixture
+def ten_seconds(cassandra: Settings, cassandra_session: Session) -> Iterator[Settings]:
+    """Settings with a short retention, and tables for it."""
     settings = replace(cassandra, retention=10)
     schema.apply(cassandra_session, settings)
-    with closing(CassandraStore(settings, lambda _: None)) as store:
+    yield settings
+    schema.apply(cassandra_session, cassandra)
+
+
+@pytest.mark.cassandra
+def test_a_page_passes_over_many_expired_rows(ten_seconds: Settings, cassandra_session: Session) -> None:
+    with closing(CassandraStore(ten_seconds, lambda _: None)) as store:
         until(store.reached)
         rows = fill(store, [START])
         # Cassandra gives a read up once it has met 100,000 tombstones: six in such a row, and the row.
         insert = cassandra_session.prepare(
-            f"INSERT INTO {settings.cassandra_keyspace}.predictions"
+            f"INSERT INTO {ten_seconds.cassandra_keyspace}.predictions"
             " (bucket, shard, id, file_name, labels, scores, model_name, model_version)"
             " VALUES (?, 0, ?, 'a', ['Bag'], [1.0], 'm', '1') USING TTL 10"
         )
@@ -317,7 +324,6 @@ def test_a_page_passes_over_many_expired_rows(cassandra: Settings, cassandra_ses
             cassandra_session.execute(batch, timeout=10)
         store.put(made_at(START - timedelta(seconds=5)), None)
         until(lambda: store.page(Query(10)) == Page((), None), 30)
-    schema.apply(cassandra_session, cassandra)
 
 
 def test_many_threads_lose_nothing(store: Store) -> None:
