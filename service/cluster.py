@@ -2,8 +2,10 @@
 
 import json
 import os
+import select
 import tarfile
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,15 +16,18 @@ import click
 from kubernetes.client import ApiClient, ApiException, AppsV1Api, Configuration, CoreV1Api
 from kubernetes.config import ConfigException, list_kube_config_contexts, load_kube_config
 from kubernetes.stream import stream
+from kubernetes.stream.ws_client import ERROR_CHANNEL, STDERR_CHANNEL, STDOUT_CHANNEL
 from prometheus_client.parser import text_string_to_metric_families
 from urllib3.exceptions import HTTPError
 from websocket import WebSocketException
 
 from service.bundle import MANIFEST, Bundle
 
-BLOCK = 64 * 1024
+BLOCK = 16 * 1024  # less than the room that a socket has when it takes anything at all
 TIMEOUT = 10  # seconds, for each call of the API
+STALLED_AFTER = 30  # seconds without room for more input
 SETTLED_WITHIN = 300  # seconds, for the command in the pod after its last input
+LAST_WORDS_WITHIN = 2  # seconds, for one that did not take all of it
 
 _INIT = ["python", "-m", "model_init"]
 
@@ -131,8 +136,9 @@ class Release:
             _preload_content=False,
         )
         try:
-            _send(socket, input, sent)
-            socket.run_forever(SETTLED_WITHIN)
+            socket.sock.settimeout(STALLED_AFTER)
+            taken = _send(socket, input, sent) if input else True
+            socket.run_forever(SETTLED_WITHIN if taken else LAST_WORDS_WITHIN)
             return _answer(socket)
         finally:
             socket.close()
@@ -152,23 +158,35 @@ def packed(folder: Path, bundle: Bundle) -> Iterator[IO[bytes]]:
         yield target
 
 
-def _send(socket: Any, input: IO[bytes] | None, sent: Callable[[int], object]) -> None:
-    """Send the input until the command has ended; why it ended early, its answer says."""
-    while input and socket.is_open() and (block := input.read(BLOCK)):
-        try:
-            socket.write_stdin(block)
-        except (WebSocketException, OSError):
-            return
-        socket.update(timeout=0)
+def _send(socket: Any, input: IO[bytes], sent: Callable[[int], object]) -> bool:
+    """Send the input; False where the command did not take all of it.
+
+    The API does not tell that a command has ended while input for it is left over: then nobody reads on.
+    """
+    deadline = time.monotonic() + STALLED_AFTER
+    while time.monotonic() < deadline and socket.is_open():
+        if socket.peek_channel(STDERR_CHANNEL) or socket.peek_channel(ERROR_CHANNEL):
+            return False
+        if not select.select([], [socket.sock.sock], [], 0.5)[1]:
+            continue
+        block = input.read(BLOCK)
+        if not block:
+            return True
+        socket.write_stdin(block)
         sent(len(block))
+        deadline = time.monotonic() + STALLED_AFTER
+    return False
 
 
 def _answer(socket: Any) -> str:
-    said = {channel: bytes(socket.read_channel(channel)).decode(errors="replace").strip() for channel in (1, 2, 3)}
-    status = json.loads(said[3]) if said[3] else None
-    if status and status["status"] == "Success":
-        return said[1]
-    raise ClusterError(said[2] or (status or {}).get("message") or "the connection to the pod ended early: try again")
+    said, wrong, ended = (
+        bytes(socket.read_channel(channel)).decode(errors="replace").strip()
+        for channel in (STDOUT_CHANNEL, STDERR_CHANNEL, ERROR_CHANNEL)
+    )
+    status = json.loads(ended) if ended else {}
+    if status.get("status") == "Success":
+        return said
+    raise ClusterError(wrong or status.get("message") or "the pod took no more of what was sent: try again")
 
 
 @contextmanager
