@@ -152,6 +152,8 @@ def _load(image: ImageFile.ImageFile) -> Image.Image:
         # load() would make one copy more.
         data, _, _ = image._get_next()
         return Image.frombuffer(image.rawmode, image.size, data, "raw", image.rawmode, 0, 1)
+    if image.mode == "P" and not image.palette:
+        raise InvalidImage("the picture has no palette for its colours")
     _scale_transparency(image)
     image.load()
     return image
