@@ -12,7 +12,11 @@ from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, ResponseFuture, Session
 from cassandra.connection import ConnectionException
 from cassandra.io.libevreactor import LibevConnection
-from cassandra.policies import ConstantReconnectionPolicy, DCAwareRoundRobinPolicy
+from cassandra.policies import (
+    ConstantReconnectionPolicy,
+    ConstantSpeculativeExecutionPolicy,
+    DCAwareRoundRobinPolicy,
+)
 from cassandra.protocol import ErrorMessage
 from cassandra.query import PreparedStatement, tuple_factory
 
@@ -25,6 +29,7 @@ FAILURES = (DriverException, NoHostAvailable, ConnectionException, ErrorMessage,
 
 _LOG = logging.getLogger(__name__)
 _PROBE_SECONDS = 1.0
+_IMPATIENT_SECONDS = 0.4
 _REBUILD_SECONDS = 3.0
 _NOT_REACHED = "not reached yet"
 
@@ -39,6 +44,8 @@ def open_cluster(settings: Settings) -> Cluster:
         consistency_level=ConsistencyLevel.LOCAL_QUORUM,
         serial_consistency_level=ConsistencyLevel.LOCAL_SERIAL,
         request_timeout=TIMEOUT,
+        # A node that falls silent is taken for down only after seconds: meanwhile another one is asked, too.
+        speculative_execution_policy=ConstantSpeculativeExecutionPolicy(_IMPATIENT_SECONDS, 1),
         row_factory=tuple_factory,
     )
     login = None
@@ -184,6 +191,8 @@ class Connection:
             session = cluster.connect()
             session.default_fetch_size = None
             prepared = {name: session.prepare(cql) for name, cql in self._cql.items()}
+            for name, statement in prepared.items():
+                statement.is_idempotent = " IF " not in self._cql[name]
         except FAILURES as error:
             self._lost(error)
             if cluster:

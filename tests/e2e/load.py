@@ -11,6 +11,7 @@ import requests
 
 from tests.conftest import PHOTOS
 from tests.e2e.cluster import URL
+from tests.running import until
 
 _THREADS = 24
 _LEAST_RATE = 20
@@ -65,14 +66,25 @@ class Load:
 
     def read_back(self) -> None:
         """Every acknowledged answer is there."""
-        with ThreadPoolExecutor(8) as pool, requests.Session() as session:
-            codes = pool.map(lambda id: session.get(f"{URL}/v1/predictions/{id}", timeout=10).status_code, self.stored)
-            lost = [id for id, code in zip(self.stored, codes, strict=True) if code != 200]
+        with ThreadPoolExecutor(8) as pool:
+            lost = [id for id, there in zip(self.stored, pool.map(_is_stored, self.stored), strict=True) if not there]
         assert not lost, f"{len(lost)} of {len(self.stored)} acknowledged answers are lost"
 
 
+def _is_stored(id: str) -> bool:
+    """Asked again where the store does not answer yet."""
+    answers: list[int] = []
+
+    def answered() -> bool:
+        answers.append(requests.get(f"{URL}/v1/predictions/{id}", timeout=10).status_code)
+        return answers[-1] != 503
+
+    until(answered)
+    return answers[-1] == 200
+
+
 @contextmanager
-def load(rate: float = 25, at_least: float = 60) -> Iterator[Load]:
+def load(rate: float = 22, at_least: float = 60) -> Iterator[Load]:
     """Requests at a steady rate while the context lasts, and for so many seconds at least."""
     running = Load(rate)
     with ThreadPoolExecutor(_THREADS) as pool:
