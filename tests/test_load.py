@@ -92,7 +92,7 @@ def partly_noise(mode: str, side: int, rows: int) -> Image.Image:
 LARGEST = {
     "alpha": lambda: encoded(partly_noise("RGBA", 5000, 390), compress_level=1),
     "palette": lambda: encoded(partly_noise("P", 5000, 1600), compress_level=1, transparency=0),
-    "WebP": lambda: encoded(partly_noise("RGBA", 3535, 565), "WEBP", lossless=True, method=0),
+    "WebP": lambda: encoded(partly_noise("RGBA", 3270, 610), "WEBP", lossless=True, method=0),
 }
 
 
