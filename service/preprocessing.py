@@ -21,10 +21,9 @@ THUMBNAIL_SIDE = 96
 _LONGEST = 65_535
 _TILE = 512
 
-# Bytes that a pixel takes while it is decoded: up to six, as in a progressive JPEG, but in these 8 and 12.
-# Those are refused a little sooner: 32 bodies of 8 MiB and one picture fit into 512 MiB.
+# Bytes that a pixel takes while it is decoded: up to six, as in a progressive JPEG, but for these.
 _BYTES = 6
-_MORE_BYTES = {"CMYK": 9, "WEBP": 14}
+_MORE_BYTES = {"CMYK": 8, "WEBP": 12}
 
 # What makes eight bits of a grey of two or four.
 _STEPS = {"L;2": 85, "L;4": 17}

@@ -48,7 +48,7 @@ class Settings:
     thumbnails: bool = _setting(True, "keep a thumbnail of each picture")
     max_bytes: int = _setting(8 * 1024 * 1024, "largest request body in bytes", least=1)
     max_pixels: int = _setting(25_000_000, "largest picture in pixels", least=1)
-    max_requests: int = _setting(32, "requests in a worker at once, running or waiting; more get 503", least=1)
+    max_requests: int = _setting(24, "requests in a worker at once, running or waiting; more get 503", least=1)
     max_inferences: int = _setting(
         1, "pictures decoded and classified in a worker at once; at 1 it keeps to one CPU at a time", least=1
     )

@@ -53,7 +53,7 @@ def test_livez_answers_while_a_hundred_requests_queue(serve: Callable[..., Servi
     with liveness(service) as taken, ThreadPoolExecutor(100) as pool:
         answers = list(pool.map(lambda _: service.send(picture), range(100)))
     assert {answer.status_code for answer in answers} <= {201, 503}
-    assert sum(answer.status_code == 201 for answer in answers) >= 32
+    assert sum(answer.status_code == 201 for answer in answers) >= Settings().max_requests
     assert all("Retry-After" in answer.headers for answer in answers if answer.status_code == 503)
     assert len(taken) > 20
     assert max(taken) < 0.1
@@ -92,7 +92,7 @@ def partly_noise(mode: str, side: int, rows: int) -> Image.Image:
 LARGEST = {
     "alpha": lambda: encoded(partly_noise("RGBA", 5000, 390), compress_level=1),
     "palette": lambda: encoded(partly_noise("P", 5000, 1600), compress_level=1, transparency=0),
-    "WebP": lambda: encoded(partly_noise("RGBA", 3270, 610), "WEBP", lossless=True, method=0),
+    "WebP": lambda: encoded(partly_noise("RGBA", 3530, 567), "WEBP", lossless=True, method=0),
 }
 
 
@@ -115,7 +115,7 @@ def test_uploads_at_the_limits_fit_into_memory(serve: Callable[..., Service], ki
             most = max(most, service.resident())
             time.sleep(0.01)
     assert {future.result().status_code for future in sending} == {201, 503}
-    assert most < 512 * 1024 * 1024
+    assert most < 512_000_000
 
 
 def kill_under_load(service: Service) -> None:

@@ -25,7 +25,7 @@ def test_counts_are_right_over_all_workers_also_after_one_has_died(serve: Callab
     assert total(service, 'lookbook_predictions_total{label="Bag"}') == 30
     assert total(service, 'lookbook_requests_total{code="201",route="/v1/predictions"}') == 30
     assert total(service, "lookbook_in_flight") == 0
-    assert total(service, "lookbook_store_up") == 1
+    until(lambda: total(service, "lookbook_store_up") == 1)
 
 
 def test_the_parts_of_a_request_are_timed(serve: Callable[..., Service]) -> None:
