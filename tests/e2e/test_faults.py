@@ -47,16 +47,15 @@ def test_a_pod_deleted(cluster: Cluster, component: str) -> None:
 
 
 def test_each_node_drained(cluster: Cluster) -> None:
-    """Cassandra's volume stays on its node, so its pod waits there for the node to come back."""
+    """Volumes stay on their node: the pods of Cassandra and of the models wait for it to come back."""
     with load() as running:
         for node in cluster.workers():
             with cluster.cordoned(node):
                 for component in ("service", "models", "cassandra"):
                     for pod in [pod for pod in cluster.pods(component) if pod.spec.node_name == node]:
                         cluster.evict(pod)
-                cluster.until_ready("service", 2)
-            cluster.until_ready("cassandra", NODES)
-            cluster.until_ready("models", 1)
+            for component, count in (("service", 2), ("models", 1), ("cassandra", NODES)):
+                cluster.until_ready(component, count)
     nothing_failed(running)
 
 
