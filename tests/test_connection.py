@@ -11,7 +11,7 @@ import pytest
 from service.settings import Settings
 from service.store.connection import FAILURES, Connection, open_cluster
 from tests.conftest import lacking
-from tests.running import free_port, until
+from tests.running import docker, free_port, until
 
 pytestmark = pytest.mark.cassandra
 
@@ -26,10 +26,6 @@ sed -i '/^client_encryption_options:/,/^[^ ]/{/keystore_password/d; s/enabled: f
 exec docker-entrypoint.sh cassandra -f
 """
 QUICK = "-Dcassandra.ring_delay_ms=1000 -Dcassandra.skip_wait_for_gossip_to_settle=0"
-
-
-def docker(*arguments: str) -> str:
-    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True, timeout=120).stdout
 
 
 @pytest.fixture(scope="module")

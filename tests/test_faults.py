@@ -19,14 +19,10 @@ from service.settings import Settings
 from service.store.cassandra import CassandraStore
 from service.store.connection import FAILURES, open_cluster
 from tests.conftest import BAG, CASSANDRA_PORT, CONTAINER, lacking
-from tests.running import Service, free_port, until
+from tests.running import Service, docker, free_port, until
 from tests.test_load import kill_under_load, liveness, one_key_at_once
 
 pytestmark = pytest.mark.cassandra
-
-
-def docker(*arguments: str) -> str:
-    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture

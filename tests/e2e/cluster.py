@@ -46,7 +46,6 @@ class Cluster:
         self.core = client.CoreV1Api()
         self.apps = client.AppsV1Api()
         self.batch = client.BatchV1Api()
-        self.scaling = client.AutoscalingV2Api()
 
     def create(self) -> None:
         labels = {"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted"}
@@ -117,8 +116,8 @@ class Cluster:
             if not any(taint.effect == "NoSchedule" for taint in node.spec.taints or [])
         )
 
-    def hpa(self) -> Any:
-        return self.scaling.read_namespaced_horizontal_pod_autoscaler(RELEASE, self.namespace)
+    def scale(self, target: str, replicas: int) -> None:
+        self.kubectl("scale", target, f"--replicas={replicas}")
 
     def schema_log(self) -> str:
         selector = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component=schema"

@@ -9,6 +9,7 @@ from tests.e2e.load import load, nothing_failed
 from tests.running import until
 
 NODES = 3
+RING = f"statefulset/{RELEASE}-cassandra"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -61,10 +62,10 @@ def test_each_node_drained(cluster: Cluster) -> None:
 
 def test_one_node_of_three_down(cluster: Cluster) -> None:
     with load() as running:
-        cluster.kubectl("scale", f"statefulset/{RELEASE}-cassandra", "--replicas=2")
+        cluster.scale(RING, 2)
         until(lambda: len(cluster.pods("cassandra")) == 2)
         until(lambda: running.seconds > 60, 90)
-        cluster.kubectl("scale", f"statefulset/{RELEASE}-cassandra", "--replicas=3")
+        cluster.scale(RING, 3)
         cluster.until_ready("cassandra", NODES)
     nothing_failed(running)
 
@@ -86,12 +87,8 @@ def away_and_back(cluster: Cluster, take: Callable[[], object], give: Callable[[
     assert restarts(cluster) == before
 
 
-def scale(cluster: Cluster, nodes: int) -> None:
-    cluster.kubectl("scale", f"statefulset/{RELEASE}-cassandra", f"--replicas={nodes}")
-
-
 def test_two_nodes_of_three_down(cluster: Cluster) -> None:
-    away_and_back(cluster, lambda: scale(cluster, 1), lambda: scale(cluster, NODES))
+    away_and_back(cluster, lambda: cluster.scale(RING, 1), lambda: cluster.scale(RING, NODES))
 
 
 def test_all_nodes_deleted_at_once(cluster: Cluster) -> None:

@@ -58,7 +58,7 @@ def test_autoscaling_switched_on_over_a_live_release(cluster: Cluster, upgrade: 
 
 def test_autoscaling_switched_on_without_losing_a_pod(cluster: Cluster, upgrade: Callable[..., str]) -> None:
     """As the chart's README says: a number that kubectl has set stays."""
-    cluster.kubectl("scale", f"deployment/{RELEASE}", "--replicas=4")
+    cluster.scale(f"deployment/{RELEASE}", 4)
     upgrade("--force-conflicts", wait=False)
     assert replicas(cluster) == 4
     until(lambda: replicas(cluster) == 2, 240)
@@ -76,18 +76,18 @@ def test_pods_come_with_load_and_go_with_it(cluster: Cluster) -> None:
 
 def test_no_pods_come_while_cassandra_is_away(cluster: Cluster) -> None:
     cluster.until_ready("service", 2, 300)
-    cluster.kubectl("scale", f"statefulset/{RELEASE}-cassandra", "--replicas=0")
+    cluster.scale(f"statefulset/{RELEASE}-cassandra", 0)
     try:
         until(lambda: not cluster.pods("cassandra"))
         with load(rate=50) as running:
             until(lambda: running.seconds > 75, 90)
             assert replicas(cluster) == 2
             assert running.codes[503] > 1000
-            cluster.kubectl("scale", f"statefulset/{RELEASE}-cassandra", "--replicas=1")
+            cluster.scale(f"statefulset/{RELEASE}-cassandra", 1)
             cluster.until_ready("cassandra", 1)
             served(10)
     finally:
-        cluster.kubectl("scale", f"statefulset/{RELEASE}-cassandra", "--replicas=1")
+        cluster.scale(f"statefulset/{RELEASE}-cassandra", 1)
     assert set(running.codes) == {503, 201}, running.failures[:5]
 
 
@@ -164,13 +164,13 @@ def test_a_bad_version_stops_the_rollout(
 def test_pods_serve_on_while_the_models_are_away(cluster: Cluster) -> None:
     cluster.until_ready("service", 2)
     with load() as running:
-        cluster.kubectl("scale", f"deployment/{RELEASE}-models", "--replicas=0")
+        cluster.scale(f"deployment/{RELEASE}-models", 0)
         until(lambda: not cluster.pods("models"))
         cluster.delete_pod(cluster.ready("service")[0].metadata.name)
         until(lambda: len(cluster.pods("service")) == 2 and len(cluster.ready("service")) == 1)
         until(lambda: running.seconds > 30)
         assert len(cluster.ready("service")) == 1
-        cluster.kubectl("scale", f"deployment/{RELEASE}-models", "--replicas=1")
+        cluster.scale(f"deployment/{RELEASE}-models", 1)
         cluster.until_ready("service", 2, 120)
     nothing_failed(running)
 
