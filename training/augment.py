@@ -12,16 +12,16 @@ Rgb = NDArray[np.uint8]
 def photo(source: Image.Image, side: int, rng: np.random.Generator) -> Rgb:
     """A photograph as (side, side, 3), padded, turned, zoomed and flipped."""
     fill = _colour(rng) if rng.random() < 0.3 else (255, 255, 255)
-    picture = warp(source, side, rng, zoom=(0.75, 1.3), turn=25 if rng.random() < 0.8 else 180, fill=fill)
+    picture = warp(source, side, rng, zoom=(0.7, 1.4), turn=25 if rng.random() < 0.8 else 180, fill=fill)
     return jitter(np.asarray(picture), rng)
 
 
 def fashion(drawing: NDArray[np.uint8], backdrop: Image.Image, side: int, rng: np.random.Generator) -> Rgb:
     """A Fashion-MNIST drawing as (side, side, 3): as it is, inverted, or painted on a backdrop."""
     choice = rng.random()
-    if choice < 0.45:
+    if choice < 0.5:
         return np.asarray(_plain(drawing, side, rng))
-    if choice < 0.65:
+    if choice < 0.75:
         return 255 - np.asarray(_plain(drawing, side, rng))
     return jitter(_painted(drawing, backdrop, side, rng), rng)
 

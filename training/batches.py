@@ -11,14 +11,17 @@ from service.bundle import InputSpec
 from service.preprocessing import decode, to_array
 from training import augment
 from training.data import LABELS, Photo, one_of
+from training.others import other
 
 MAX_PIXELS = 100_000_000
-# Pictures are kept at this many times the network's size, so that a zoom finds detail.
+# Photographs are kept at this many times the network's size, so that a zoom finds detail.
 DETAIL = 1.5
+# What a batch is made of; the rest shows none of the labels.
+PHOTOS, DRAWINGS = 0.38, 0.52
 
 
 class Clothes(keras.utils.PyDataset):
-    """Half photographs, half Fashion-MNIST: arrays (n, height, width, 3) and label masks (n, 13)."""
+    """Photographs, Fashion-MNIST and pictures of nothing: arrays (n, height, width, 3) and label masks (n, 13)."""
 
     def __init__(
         self,
@@ -30,9 +33,11 @@ class Clothes(keras.utils.PyDataset):
         batch: int,
         seed: int,
     ) -> None:
-        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=16)
-        self._photos = [_kept(photo, spec) for photo in photos]
-        self._masks = np.stack([one_of(photo.labels) for photo in photos])
+        super().__init__(workers=2, use_multiprocessing=False, max_queue_size=16)
+        labelled = [photo for photo in photos if photo.labels]
+        self._photos = [_kept(photo, spec) for photo in labelled]
+        self._masks = np.stack([one_of(photo.labels) for photo in labelled])
+        self._others = [_kept(photo, spec) for photo in photos if not photo.labels]
         self._drawings, self._numbers = fashion
         self._spec, self._steps, self._batch, self._seed = spec, steps, batch, seed
         self._epoch = 0
@@ -50,17 +55,31 @@ class Clothes(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rng = np.random.default_rng([self._seed, self._epoch, index])
-        half = self._batch // 2
         side = self._spec.height
-        chosen = rng.choice(len(self._photos), half, p=self._shares)
-        drawn = rng.integers(len(self._drawings), size=self._batch - half)
+        photos, drawings = round(self._batch * PHOTOS), round(self._batch * DRAWINGS)
+        chosen = rng.choice(len(self._photos), photos, p=self._shares)
+        drawn = rng.integers(len(self._drawings), size=drawings)
         pictures = [augment.photo(self._photos[i], side, rng) for i in chosen]
-        for i in drawn:
-            backdrop = self._photos[int(rng.integers(len(self._photos)))]
-            pictures.append(augment.fashion(self._drawings[i], backdrop, side, rng))
-        masks = np.concatenate([self._masks[chosen], np.eye(len(LABELS), dtype=np.float32)[self._numbers[drawn]]])
+        pictures += [augment.fashion(self._drawings[i], self._any_photo(rng), side, rng) for i in drawn]
+        nothing = self._batch - len(pictures)
+        pictures += [self._other(side, rng) for _ in range(nothing)]
+        masks = np.concatenate(
+            [
+                self._masks[chosen],
+                np.eye(len(LABELS), dtype=np.float32)[self._numbers[drawn]],
+                np.zeros((nothing, len(LABELS)), np.float32),
+            ]
+        )
         mean, std = (np.array(values, np.float32) for values in (self._spec.mean, self._spec.std))
         return (np.stack(pictures).astype(np.float32) / 255 - mean) / std, masks
+
+    def _any_photo(self, rng: np.random.Generator) -> Image.Image:
+        return self._photos[int(rng.integers(len(self._photos)))]
+
+    def _other(self, side: int, rng: np.random.Generator) -> augment.Rgb:
+        if self._others and rng.random() < 0.4:
+            return augment.photo(self._others[int(rng.integers(len(self._others)))], side, rng)
+        return other(self._any_photo(rng), side, rng)
 
 
 def arrays(photos: Sequence[Photo], spec: InputSpec) -> NDArray[np.float32]:

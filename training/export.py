@@ -48,8 +48,12 @@ def write_bundle(
     golden: Sequence[Path],
     licence: str,
     metrics: dict[str, Any],
+    senders: Sequence[str] = (),
 ) -> None:
-    """Write a bundle; its golden scores are what the serving path gives for the golden pictures."""
+    """Write a bundle; its golden scores are what the serving path gives for the golden pictures.
+
+    `senders` are those whose photographs were trained on, for `evaluate` to leave out.
+    """
     (folder / "golden").mkdir(parents=True)
     (folder / MODEL).write_bytes(content)
     for picture in golden:
@@ -84,6 +88,8 @@ def write_bundle(
             "numpy": np.__version__,
         },
     }
+    if senders:
+        manifest["senders_trained_on"] = list(senders)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
 
 
@@ -107,8 +113,8 @@ def main() -> None:
     clothes = options.name == "lookbook-clothes"
     spec, labels = (CLOTHES_INPUT, LABELS) if clothes else (MLP_INPUT, LABELS[:10])
     trained = keras.models.load_model(options.work / "network.keras", compile=False)
-    value = json.loads((options.work / "temperature.json").read_text())
-    content = convert(network.calibrated(trained, value))
+    training = json.loads((options.work / "training.json").read_text())
+    content = convert(network.calibrated(trained, training["temperature"]))
     target = options.out / options.name / options.version
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
@@ -122,9 +128,19 @@ def main() -> None:
             picture = Path(scratch, f"fashion-{number}.png")
             Image.fromarray(drawings[list(numbers).index(number)]).save(picture)
             golden.append(picture)
-        parts = {"name": options.name, "version": options.version, "labels": labels, "spec": spec, "golden": golden}
+        parts = {
+            "name": options.name,
+            "version": options.version,
+            "labels": labels,
+            "spec": spec,
+            "golden": golden,
+            "senders": training["senders_trained_on"],
+        }
         licence = "MIT; trained on Fashion-MNIST (MIT)" + (
-            " and on the Clothing dataset of Alexey Grigorev and contributors (free for any purpose)" if clothes else ""
+            ", on the Clothing dataset of Alexey Grigorev and contributors (free for any purpose), "
+            "from EfficientNet-Lite0's weights (Apache 2.0)"
+            if clothes
+            else ""
         )
         # Measured on a bundle without figures, then written again with them: they are the serving path's.
         draft = Path(scratch, "draft")

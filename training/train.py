@@ -2,47 +2,51 @@
 
 import argparse
 import json
+import time
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from service.bundle import InputSpec
-from training import network
+from training import network, pretrained
 from training.batches import Clothes, arrays, fashion_arrays
-from training.data import CALIBRATION_FOLDS, LABELS, TEST_FOLDS, one_of, read_fashion, read_photos
+from training.data import CALIBRATION_FOLD, LABELS, TEST_FOLDS, Photo, one_of, read_fashion, read_photos
 
 WHITE = (255, 255, 255)
-CLOTHES_INPUT = InputSpec(64, 64, "rgb", "pad", WHITE, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+CLOTHES_INPUT = InputSpec(96, 96, "rgb", "pad", WHITE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 MLP_INPUT = InputSpec(28, 28, "grayscale", "stretch", WHITE, (0.0,), (1.0,))
+# An epoch ends with a checkpoint: eight a run, or more.
 STEPS_AN_EPOCH = 250
 CALIBRATION_DRAWINGS = 5_000
 
 
 def train_clothes(
-    fashion: Path, photos: Path, work: Path, *, steps: int, batch: int = 96, seed: int = 1
+    fashion: Path, photos: Path, work: Path, *, steps: int, batch: int = 96, split: int = 0, seed: int = 1
 ) -> tuple[keras.Model, float]:
     """The network for thirteen labels, and its temperature; resumes what it finds in `work`."""
     keras.utils.set_random_seed(seed)
     every = read_photos(photos)
     drawings, numbers = read_fashion(fashion, "train")
-    model = network.residual(CLOTHES_INPUT, len(LABELS))
+    model = network.lite(CLOTHES_INPUT, len(LABELS))
+    network.load_pretrained(model, pretrained.weights())
     model.compile(
-        keras.optimizers.AdamW(_schedule(steps, peak=3e-3), weight_decay=0.02, clipnorm=1.0),
+        keras.optimizers.AdamW(_schedule(steps, peak=1e-3), weight_decay=0.02, clipnorm=1.0),
         network.loss(smoothing=0.05),
         metrics=[network.one_of_accuracy],
         jit_compile=False,
     )
+    an_epoch = min(STEPS_AN_EPOCH, max(1, steps // 8))
     data = Clothes(
-        [photo for photo in every if photo.fold not in TEST_FOLDS + CALIBRATION_FOLDS],
+        [photo for photo in every if trained_on(photo, split)],
         (drawings[:-CALIBRATION_DRAWINGS], numbers[:-CALIBRATION_DRAWINGS]),
         CLOTHES_INPUT,
-        steps=min(STEPS_AN_EPOCH, steps),
+        steps=an_epoch,
         batch=batch,
         seed=seed,
     )
-    _fit(model, data, work, epochs=-(-steps // STEPS_AN_EPOCH))
-    kept = [photo for photo in every if photo.fold in CALIBRATION_FOLDS]
+    _fit(model, data, work, epochs=-(-steps // an_epoch))
+    kept = [photo for photo in every if photo.fold == CALIBRATION_FOLD and photo.labels]
     # As many drawings as photographs: both decide the temperature alike.
     some = slice(-CALIBRATION_DRAWINGS, None, max(1, CALIBRATION_DRAWINGS // len(kept)))
     pictures = np.concatenate([arrays(kept, CLOTHES_INPUT), fashion_arrays(drawings[some], CLOTHES_INPUT)])
@@ -84,6 +88,11 @@ def temperature(logits, masks) -> float:
     return min((float(value) for value in np.geomspace(0.25, 4, 200)), key=cost)
 
 
+def trained_on(photo: Photo, split: int) -> bool:
+    """Whether a photograph is trained on: its sender is in no fold that is kept apart."""
+    return photo.fold not in (*TEST_FOLDS[split], CALIBRATION_FOLD)
+
+
 def _schedule(steps: int, peak: float) -> keras.optimizers.schedules.LearningRateSchedule:
     warm = min(400, steps // 10)
     return keras.optimizers.schedules.CosineDecay(
@@ -103,9 +112,26 @@ class _Resume(keras.callbacks.BackupAndRestore):
         self._data.resume(getattr(self.model, "_initial_epoch", None) or 0)
 
 
+class _Progress(keras.callbacks.Callback):
+    """A line an epoch, with the minutes that are left."""
+
+    def on_train_begin(self, _logs=None) -> None:
+        self._began, self._first = time.monotonic(), None
+
+    def on_epoch_begin(self, epoch, _logs=None) -> None:
+        if self._first is None:
+            self._first = epoch
+
+    def on_epoch_end(self, epoch, logs=None) -> None:
+        done, epochs = epoch + 1, self.params["epochs"]
+        left = (time.monotonic() - self._began) / (done - self._first) * (epochs - done) / 60
+        figures = ", ".join(f"{name} {value:.4f}" for name, value in logs.items())
+        print(f"epoch {done}/{epochs}: {figures}, {left:.0f} min left", flush=True)
+
+
 def _fit(model: keras.Model, data: Clothes, work: Path, epochs: int) -> None:
     work.mkdir(parents=True, exist_ok=True)
-    model.fit(data, epochs=epochs, verbose=2, callbacks=[_Resume(work / "checkpoint", data)])
+    model.fit(data, epochs=epochs, verbose=0, callbacks=[_Resume(work / "checkpoint", data), _Progress()])
 
 
 def main() -> None:
@@ -114,17 +140,37 @@ def main() -> None:
     parser.add_argument("--fashion", type=Path, required=True, help="folder of Fashion-MNIST's four .gz files")
     parser.add_argument("--photos", type=Path, help="folder of photographs with an index.csv")
     parser.add_argument("--work", type=Path, required=True, help="checkpoints and the trained network")
-    parser.add_argument("--steps", type=int, default=8000)
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--batch", type=int, default=96)
+    parser.add_argument(
+        "--split", type=int, choices=range(len(TEST_FOLDS)), default=0, help="which folds of senders are kept apart"
+    )
     options = parser.parse_args()
+    if options.name == "lookbook-clothes" and not options.photos:
+        parser.error("lookbook-clothes needs --photos")
+    try:
+        _train(options)
+    except OSError as error:
+        parser.error(f"{error.filename}: {error.strerror}")
+
+
+def _train(options: argparse.Namespace) -> None:
+    senders: list[str] = []
     if options.name == "fashion-mnist-mlp":
         model, value = train_mlp(options.fashion)
-    elif options.photos:
-        model, value = train_clothes(options.fashion, options.photos, options.work, steps=options.steps)
     else:
-        parser.error("lookbook-clothes needs --photos")
+        senders = sorted({photo.sender for photo in read_photos(options.photos) if trained_on(photo, options.split)})
+        model, value = train_clothes(
+            options.fashion,
+            options.photos,
+            options.work,
+            steps=options.steps,
+            batch=options.batch,
+            split=options.split,
+        )
     options.work.mkdir(parents=True, exist_ok=True)
     model.save(options.work / "network.keras")
-    (options.work / "temperature.json").write_text(json.dumps(value))
+    (options.work / "training.json").write_text(json.dumps({"temperature": value, "senders_trained_on": senders}))
 
 
 if __name__ == "__main__":
