@@ -30,7 +30,7 @@ _PICTURES, _SIDE = 120, 128
 def evaluate(classifier: Classifier, fashion: Path | None, photos: Path | None) -> dict[str, dict[str, Any]]:
     """Accuracy and calibration on each set, and the mean top score on pictures that show none of the labels.
 
-    Of the photographs those of senders that the manifest says were trained on are left out.
+    Of the photographs those are left out whose senders had a part in training or calibration, as the manifest says.
     """
     sets: dict[str, dict[str, Any]] = {}
     if fashion:
@@ -55,8 +55,8 @@ def evaluate(classifier: Classifier, fashion: Path | None, photos: Path | None) 
 
 
 def unseen(classifier: Classifier, photos: Path) -> list[Photo]:
-    """The photographs in a folder whose senders the bundle was not trained on."""
-    seen = set(classifier.bundle.manifest.get("senders_trained_on", ()))
+    """The photographs in a folder whose senders had no part in training or calibration."""
+    seen = set(classifier.bundle.manifest.get("senders_seen", ()))
     return [photo for photo in read_photos(photos) if photo.sender not in seen]
 
 

@@ -52,7 +52,7 @@ def write_bundle(
 ) -> None:
     """Write a bundle; its golden scores are what the serving path gives for the golden pictures.
 
-    `senders` are those whose photographs were trained on, for `evaluate` to leave out.
+    `senders` are those whose photographs were trained on or set the temperature, for `evaluate` to leave out.
     """
     (folder / "golden").mkdir(parents=True)
     (folder / MODEL).write_bytes(content)
@@ -89,7 +89,7 @@ def write_bundle(
         },
     }
     if senders:
-        manifest["senders_trained_on"] = list(senders)
+        manifest["senders_seen"] = list(senders)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
 
 
@@ -134,7 +134,7 @@ def main() -> None:
             "labels": labels,
             "spec": spec,
             "golden": golden,
-            "senders": training["senders_trained_on"],
+            "senders": training["senders_seen"],
         }
         licence = "MIT; trained on Fashion-MNIST (MIT)" + (
             ", on the Clothing dataset of Alexey Grigorev and contributors (free for any purpose), "

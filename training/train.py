@@ -11,7 +11,7 @@ import numpy as np
 from service.bundle import InputSpec
 from training import network, pretrained
 from training.batches import Clothes, arrays, fashion_arrays
-from training.data import CALIBRATION_FOLD, LABELS, TEST_FOLDS, Photo, one_of, read_fashion, read_photos
+from training.data import CALIBRATION_FOLD, LABELS, TEST_FOLDS, one_of, read_fashion, read_photos
 
 WHITE = (255, 255, 255)
 CLOTHES_INPUT = InputSpec(96, 96, "rgb", "pad", WHITE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -38,7 +38,7 @@ def train_clothes(
     )
     an_epoch = min(STEPS_AN_EPOCH, max(1, steps // 8))
     data = Clothes(
-        [photo for photo in every if trained_on(photo, split)],
+        [photo for photo in every if photo.fold not in (*TEST_FOLDS[split], CALIBRATION_FOLD)],
         (drawings[:-CALIBRATION_DRAWINGS], numbers[:-CALIBRATION_DRAWINGS]),
         CLOTHES_INPUT,
         steps=an_epoch,
@@ -88,11 +88,6 @@ def temperature(logits, masks) -> float:
     return min((float(value) for value in np.geomspace(0.25, 4, 200)), key=cost)
 
 
-def trained_on(photo: Photo, split: int) -> bool:
-    """Whether a photograph is trained on: its sender is in no fold that is kept apart."""
-    return photo.fold not in (*TEST_FOLDS[split], CALIBRATION_FOLD)
-
-
 def _schedule(steps: int, peak: float) -> keras.optimizers.schedules.LearningRateSchedule:
     warm = min(400, steps // 10)
     return keras.optimizers.schedules.CosineDecay(
@@ -140,7 +135,7 @@ def main() -> None:
     parser.add_argument("--fashion", type=Path, required=True, help="folder of Fashion-MNIST's four .gz files")
     parser.add_argument("--photos", type=Path, help="folder of photographs with an index.csv")
     parser.add_argument("--work", type=Path, required=True, help="checkpoints and the trained network")
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=5500)
     parser.add_argument("--batch", type=int, default=96)
     parser.add_argument(
         "--split", type=int, choices=range(len(TEST_FOLDS)), default=0, help="which folds of senders are kept apart"
@@ -159,7 +154,8 @@ def _train(options: argparse.Namespace) -> None:
     if options.name == "fashion-mnist-mlp":
         model, value = train_mlp(options.fashion)
     else:
-        senders = sorted({photo.sender for photo in read_photos(options.photos) if trained_on(photo, options.split)})
+        apart = TEST_FOLDS[options.split]
+        senders = sorted({photo.sender for photo in read_photos(options.photos) if photo.fold not in apart})
         model, value = train_clothes(
             options.fashion,
             options.photos,
@@ -170,7 +166,7 @@ def _train(options: argparse.Namespace) -> None:
         )
     options.work.mkdir(parents=True, exist_ok=True)
     model.save(options.work / "network.keras")
-    (options.work / "training.json").write_text(json.dumps({"temperature": value, "senders_trained_on": senders}))
+    (options.work / "training.json").write_text(json.dumps({"temperature": value, "senders_seen": senders}))
 
 
 if __name__ == "__main__":
