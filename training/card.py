@@ -133,7 +133,7 @@ def _text(bundle: Bundle, sets: Sequence[Answers]) -> str:
         table(manifest["metrics"]),
         by_label(sets, bundle.labels),
         "## Known weaknesses",
-        "It knows these labels and nothing else, one garment a picture: of several it names one. Its commonest mistakes:",
+        "It knows these labels alone, one garment a picture: of several it names one. Its commonest mistakes:",
     ]
     for name, answers in zip(("fashion-mnist", "photos"), sets, strict=False):
         title = answers.title[0].upper() + answers.title[1:]
