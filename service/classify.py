@@ -157,8 +157,8 @@ def _on_the_spot(folder: Path, jobs: int) -> tuple[list[str], Classify]:
 
 
 def _bar(total: int) -> AbstractContextManager[Callable[[], object]]:
-    """What moves the progress bar by one, where there is a terminal to see it."""
-    if not sys.stderr.isatty():
+    """What moves the progress bar by one, where there is a terminal to see it and something to wait for."""
+    if total == 1 or not sys.stderr.isatty():
         return nullcontext(lambda: None)
     from service.progress import bar
 

@@ -2,13 +2,14 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Drop what the whole process writes to standard output and standard error meanwhile."""
+    """Drop warnings and what the whole process writes to standard output and standard error meanwhile."""
     sys.stdout.flush()
     sys.stderr.flush()
     kept = [os.dup(1), os.dup(2)]
@@ -16,7 +17,8 @@ def quiet() -> Iterator[None]:
     try:
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
-        yield
+        with warnings.catch_warnings(action="ignore"):
+            yield
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -8,10 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-import requests
 
 from tests.conftest import CLOTHES, PHOTOS, ROOT, lacking
-from tests.running import free_port, until
+from tests.running import Service
 
 # All but what belongs to the Python that runs the tests: pip may need a proxy or a certificate.
 OURS = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "LOOKBOOK_"))}
@@ -54,22 +53,28 @@ def test_a_photograph_is_classified_from_anywhere(lookbook: Path, tmp_path: Path
     assert (record["label"], record["model"]["name"]) == ("Hat", CLOTHES.parent.name)
 
 
+def test_nothing_is_left_behind(lookbook: Path) -> None:
+    (installed,) = lookbook.parent.parent.glob("lib/*/site-packages")
+    for package in ("service", "training"):
+        files = {path.relative_to(ROOT) for path in (ROOT / package).rglob("*.*") if "__pycache__" not in path.parts}
+        assert [path for path in sorted(files) if path.name != "README.md" and not (installed / path).exists()] == []
+
+
 def test_it_serves(lookbook: Path, tmp_path: Path) -> None:
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    environment = {"LOOKBOOK_BIND": f"127.0.0.1:{port}", "LOOKBOOK_WORKERS": "1", "PATH": os.environ["PATH"]}
-    with subprocess.Popen([lookbook, "serve"], env=environment, cwd=tmp_path, stderr=subprocess.DEVNULL) as server:
-        try:
-            until(lambda: server.poll() is not None or _is_ready(url))
-            record = json.loads(run(lookbook, "classify", "--json", PHOTOS / "hat.jpg", "--url", url, cwd=tmp_path))
-            listed = json.loads(run(lookbook, "history", "--json", "--url", url, cwd=tmp_path))
-        finally:
-            server.terminate()
+    service = Service({"workers": 1}, tmp_path / "log", command=(lookbook, "serve"), cwd=tmp_path)
+    try:
+        service.ready()
+        record = json.loads(run(lookbook, "classify", "--json", PHOTOS / "hat.jpg", "--url", service.url, cwd=tmp_path))
+        listed = json.loads(run(lookbook, "history", "--json", "--url", service.url, cwd=tmp_path))
+    finally:
+        service.stop()
     assert (record["label"], record["id"]) == ("Hat", listed["id"])
     assert (tmp_path / "lookbook.sqlite").exists()
 
 
-@pytest.mark.parametrize(("words", "expected"), [("lookbook cla", "classify"), ("lookbook model ", "list publish")])
+@pytest.mark.parametrize(
+    ("words", "expected"), [("lookbook cla", "classify"), ("lookbook model ", "build list publish")]
+)
 def test_bash_completes_its_words(lookbook: Path, tmp_path: Path, words: str, expected: str) -> None:
     script = (
         'eval "$(lookbook completion bash)"; COMP_WORDS=($WORDS); COMP_CWORD=${CWORD}; _lookbook_completion lookbook; '
@@ -83,10 +88,3 @@ def test_bash_completes_its_words(lookbook: Path, tmp_path: Path, words: str, ex
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_other_shells_get_a_script_of_their_own(lookbook: Path, tmp_path: Path, shell: str) -> None:
     assert f"_LOOKBOOK_COMPLETE={shell}_complete" in run(lookbook, "completion", shell, cwd=tmp_path)
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/readyz", timeout=5).status_code == 200
-    except requests.ConnectionError:
-        return False

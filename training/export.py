@@ -1,97 +1,21 @@
 """Turn a trained network into a bundle: `python -m training.export NAME VERSION --work DIR …`."""
 
 import argparse
-import hashlib
 import json
 import os
-import platform
-import shutil
 import tempfile
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import keras
-import numpy as np
-import tensorflow as tf
-from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
-from service.bundle import MANIFEST, MODEL, InputSpec, read_bundle
+from service.bundle import read_bundle
 from service.inference import Classifier
-from service.preprocessing import preprocess
 from training import network
-from training.batches import MAX_PIXELS
+from training.bundle import convert, write_bundle
 from training.data import LABELS, read_fashion
 from training.evaluate import evaluate
 from training.train import CLOTHES_INPUT, MLP_INPUT
-
-
-def convert(model: keras.Model) -> bytes:
-    """LiteRT of a Keras model: built-in operators only, weights in half precision."""
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.target_spec.supported_types = [tf.float16]
-    return converter.convert()
-
-
-def write_bundle(
-    folder: Path,
-    content: bytes,
-    *,
-    name: str,
-    version: str,
-    labels: Sequence[str],
-    spec: InputSpec,
-    golden: Sequence[Path],
-    licence: str,
-    metrics: dict[str, Any],
-) -> None:
-    """Write a bundle; its golden scores are what the serving path gives for the golden pictures."""
-    (folder / "golden").mkdir(parents=True)
-    (folder / MODEL).write_bytes(content)
-    for picture in golden:
-        shutil.copyfile(picture, folder / "golden" / picture.name)
-    interpreter = Interpreter(model_content=content)
-    interpreter.allocate_tensors()
-    manifest = {
-        "name": name,
-        "version": version,
-        "created_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "license": licence,
-        "format": "tflite",
-        "labels": list(labels),
-        "input": spec.to_json(),
-        "files": {
-            str(path.relative_to(folder)): {
-                "bytes": path.stat().st_size,
-                "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-            }
-            for path in sorted(folder.rglob("*"))
-            if path.is_file() and path.name != MANIFEST
-        },
-        "golden": [
-            {"file": f"golden/{picture.name}", "scores": _scores(interpreter, picture.read_bytes(), spec)}
-            for picture in golden
-        ],
-        "metrics": metrics,
-        "trained_with": {
-            "python": platform.python_version(),
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-            "numpy": np.__version__,
-        },
-    }
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
-
-
-def _scores(interpreter: Interpreter, data: bytes, spec: InputSpec) -> list[float]:
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], preprocess(data, spec, MAX_PIXELS))
-    interpreter.invoke()
-    scores = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
-    return [round(float(score), 6) for score in scores]
 
 
 def main() -> None:
