@@ -114,15 +114,20 @@ def parse_bundle(folder: Path, raw: bytes) -> Bundle:
     return bundle
 
 
+def check_name(name: str, version: str) -> None:
+    """Raises ValueError where a bundle can't be called that."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"name {name!r} must be lower-case letters, digits and hyphens")
+    if not _SEMVER.fullmatch(version):
+        raise ValueError(f"version {version!r} is not a semantic version")
+
+
 def _parse(folder: Path, manifest: Any, digest: str) -> Bundle:
     labels = tuple(manifest["labels"])
     if len(labels) < 2 or len(set(labels)) < len(labels) or not all(isinstance(x, str) and x for x in labels):
         raise ValueError("labels must be two or more different names")
     name, version = manifest["name"], manifest["version"]
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"name {name!r} must be lower-case letters, digits and hyphens")
-    if not _SEMVER.fullmatch(version):
-        raise ValueError(f"version {version!r} is not a semantic version")
+    check_name(name, version)
     if manifest["format"] != "tflite":
         raise ValueError(f"format {manifest['format']!r} is not 'tflite'")
     golden = tuple(

@@ -3,12 +3,35 @@
 import os
 import sys
 import textwrap
+from contextlib import suppress
+from typing import Any
 
 import click
 
+from service.bundle import BundleError
+from service.classify import classify
+from service.completion import completion
+from service.errors import RequestError
+from service.history import history
 from service.model import model
-from service.server import run
 from service.settings import Settings, SettingsError, table
+
+INTERRUPTED = 130
+
+
+class _Commands(click.Group):
+    """Commands whose errors end here: each in one line and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            with suppress(OSError):
+                sys.stdout.flush()
+            # Not sys.exit(): it would wait for threads in the middle of a request.
+            os._exit(INTERRUPTED)
+        except (BundleError, RequestError) as error:
+            raise click.ClickException(str(error)) from error
 
 
 def _settings_help() -> str:
@@ -19,17 +42,21 @@ def _settings_help() -> str:
     return "\b\nSettings, from the environment:\n" + "\n".join(lines)
 
 
-@click.group()
+@click.group(cls=_Commands)
 def main() -> None:
     """Classify pictures and keep every answer."""
 
 
-main.add_command(model)
+for command in (classify, history, model, completion):
+    main.add_command(command)
 
 
 @main.command(epilog=_settings_help())
 def serve() -> None:
     """Serve pictures' classes over HTTP."""
+    # Imported here: the other commands start faster without.
+    from service.server import run
+
     try:
         settings = Settings.from_environment(os.environ)
         if not settings.tokens_file:

@@ -7,7 +7,7 @@ class RequestError(Exception):
     """An error that a client is told of: HTTP status, code and message."""
 
     status: ClassVar[int]
-    code: ClassVar[str]
+    code: str
     retry_after: ClassVar[int | None] = None
 
 

@@ -1,4 +1,4 @@
-"""`lookbook model`: the bundles of a release in a cluster."""
+"""`lookbook model`: bundles, and those of a release in a cluster."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -8,12 +8,16 @@ from typing import Any
 
 import click
 
+from service.build import build
 from service.bundle import BundleError, read_bundle
 
 
 @click.group()
 def model() -> None:
-    """Publish bundles into a cluster, and list them."""
+    """Build bundles, publish them into a cluster, and list them."""
+
+
+model.add_command(build)
 
 
 def _of_a_release(command: Callable[..., None]) -> Callable[..., None]:

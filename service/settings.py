@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 PREFIX = "LOOKBOOK_"
+# What `lookbook classify` and `lookbook history` read; they may stand in the environment of a server, too.
+CLIENT_NAMES = (f"{PREFIX}URL", f"{PREFIX}TOKEN")
 # A Service named lookbook or lookbook-... puts these into every pod of its namespace.
 _SERVICE_LINK = re.compile(r"\w+_(SERVICE_HOST=|SERVICE_PORT\w*=|PORT_\d+_(TCP|UDP|SCTP)\w*=|PORT=(tcp|udp|sctp)://).*")
 _ADDRESS = re.compile(r"([^\s:\[\]]*|\[[^\s\[\]]+\]):(\d{1,5})", re.ASCII)
@@ -66,7 +68,7 @@ class Settings:
                     f"{name}={environment[name]}: set by Kubernetes for a Service, not by you; "
                     "put enableServiceLinks: false into the pod's spec"
                 )
-            if name.startswith(PREFIX) and name not in known:
+            if name.startswith(PREFIX) and name not in (*known, *CLIENT_NAMES):
                 raise SettingsError(f"{name} is not a setting; `lookbook serve --help` lists them")
         return cls(
             **{
@@ -113,6 +115,8 @@ def _is_address(text: str) -> bool:
 
 
 def model_folder(settings: Settings) -> Path:
-    """The bundle's folder; a relative one is looked for here, then where Lookbook is installed from."""
+    """The bundle's folder; a relative one is looked for here, in the source tree, and in the installed package."""
     here = Path(settings.model)
-    return here if here.is_absolute() or here.exists() else Path(__file__).parent.parent / here
+    package = Path(__file__).parent
+    folders = (here, package.parent / here, package / here)
+    return next((folder for folder in folders if folder.exists()), here)

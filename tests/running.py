@@ -37,7 +37,14 @@ def free_port(host: str = "127.0.0.1") -> int:
 class Service:
     """A running server: `url`, and what it wrote to `log`."""
 
-    def __init__(self, options: Mapping[str, object], log: Path, prefix: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        options: Mapping[str, object],
+        log: Path,
+        prefix: tuple[str, ...] = (),
+        command: tuple[object, ...] = (sys.executable, "-m", "service", "serve"),
+        cwd: Path | None = None,
+    ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
@@ -48,7 +55,8 @@ class Service:
         }
         with log.open("w") as file:
             self.process = subprocess.Popen(
-                [*prefix, sys.executable, "-m", "service", "serve"],
+                [*prefix, *map(str, command)],
+                cwd=cwd,
                 env={**kept, **settings, "PYTHONWARNINGS": "error,ignore::UserWarning:PIL.TiffImagePlugin"},
                 stderr=file,
                 stdout=file,

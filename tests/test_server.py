@@ -1,5 +1,6 @@
 """What `lookbook serve` does as a process."""
 
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -104,3 +105,15 @@ def test_it_ends_at_once_when_told(serve: Callable[..., Service]) -> None:
     began = time.monotonic()
     assert service.stop() == 0
     assert time.monotonic() - began < 5
+
+
+def test_it_loads_nothing_that_only_other_commands_need(
+    serve: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Makes Python name every module that is loaded, in master and worker.
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
+    service = serve().ready()
+    assert service.send(BAG.read_bytes()).status_code == 201
+    loaded = set(re.findall(r"^import time:.*\| +(\w+)", service.log.read_text(), re.M))
+    assert {"flask", "ai_edge_litert"} <= loaded
+    assert not {"keras", "kubernetes", "requests", "rich", "tensorflow", "training", "urllib3"} & loaded

@@ -10,6 +10,10 @@ def test_the_defaults_hold_where_nothing_is_set() -> None:
     assert Settings.from_environment({"PATH": "/bin"}) == Settings()
 
 
+def test_what_a_client_reads_does_not_disturb_a_server() -> None:
+    assert Settings.from_environment({"LOOKBOOK_URL": "http://127.0.0.1", "LOOKBOOK_TOKEN": "secret"}) == Settings()
+
+
 def test_each_type_is_parsed() -> None:
     settings = Settings.from_environment(
         {"LOOKBOOK_STORE": "cassandra", "LOOKBOOK_WORKERS": "3", "LOOKBOOK_THUMBNAILS": "False"}

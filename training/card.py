@@ -1,6 +1,5 @@
-"""Write a bundle's model card: `python -m training.card BUNDLE --fashion DIR [--photos DIR]`."""
+"""A bundle's model card: figures by label, confusion matrices, right and wrong answers as pictures."""
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,20 +101,23 @@ def mistakes(answers: Answers, labels: Sequence[str]) -> str:
     return "\n".join(f"- {right} taken for {best}: {count} of {len(answers.rights)}" for (right, best), count in worst)
 
 
-def write_card(folder: Path, fashion: Path, photos: Path | None) -> None:
-    """Write README.md and its pictures beside the manifest, from what the serving path answers."""
+def write_card(folder: Path, target: Path, fashion: Path, photos: Path | None) -> list[Path]:
+    """Write README.md and its pictures into `target`, from what the bundle in `folder` answers; returns their paths."""
     bundle = read_bundle(folder)
     classifier = Classifier(bundle)
     drawings, numbers = read_fashion(fashion, "t10k")
     sets = [Answers("Fashion-MNIST test", [(LABELS[i],) for i in numbers], scores_of(classifier, encoded(drawings)))]
+    written = [target / "README.md", target / "confusion-fashion-mnist.png"]
+    confusion(sets[0], bundle.labels, written[-1])
     apart = [photo for photo in unseen(classifier, photos) if photo.labels] if photos else []
     if apart:
         scores = scores_of(classifier, (photo.path.read_bytes() for photo in apart))
         sets.append(Answers("photographs of unseen senders", [photo.labels for photo in apart], scores))
-        sheet(sets[1], bundle.labels, [photo.path for photo in apart], folder / "answers.jpg")
-    for name, answers in zip(("fashion-mnist", "photos"), sets, strict=False):
-        confusion(answers, bundle.labels, folder / f"confusion-{name}.png")
-    (folder / "README.md").write_text(_text(bundle, sets))
+        written += [target / "confusion-photos.png", target / "answers.jpg"]
+        confusion(sets[1], bundle.labels, written[-2])
+        sheet(sets[1], bundle.labels, [photo.path for photo in apart], written[-1])
+    written[0].write_text(_text(bundle, sets))
+    return written
 
 
 def _text(bundle: Bundle, sets: Sequence[Answers]) -> str:
@@ -141,16 +143,3 @@ def _text(bundle: Bundle, sets: Sequence[Answers]) -> str:
     if len(sets) > 1:
         parts.append("![right and wrong answers](answers.jpg)")
     return "\n\n".join(parts) + "\n"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("bundle", type=Path)
-    parser.add_argument("--fashion", type=Path, required=True, help="folder of Fashion-MNIST's four .gz files")
-    parser.add_argument("--photos", type=Path, help="folder of photographs with an index.csv")
-    options = parser.parse_args()
-    write_card(options.bundle, options.fashion, options.photos)
-
-
-if __name__ == "__main__":
-    main()

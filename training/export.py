@@ -1,103 +1,28 @@
 """Turn a trained network into a bundle: `python -m training.export NAME VERSION --work DIR …`."""
 
 import argparse
-import hashlib
 import json
 import os
-import platform
-import shutil
 import tempfile
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import keras
-import numpy as np
-import tensorflow as tf
-from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
-from service.bundle import MANIFEST, MODEL, InputSpec, read_bundle
+from service.bundle import read_bundle
 from service.inference import Classifier
-from service.preprocessing import preprocess
 from training import network
-from training.batches import MAX_PIXELS
+from training.bundle import convert, write_bundle
 from training.data import LABELS, read_fashion
-from training.evaluate import evaluate
+from training.card import write_card
+from training.evaluate import evaluate, table
 from training.train import CLOTHES_INPUT, MLP_INPUT
 
-
-def convert(model: keras.Model) -> bytes:
-    """LiteRT of a Keras model: built-in operators only, weights in half precision."""
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.target_spec.supported_types = [tf.float16]
-    return converter.convert()
-
-
-def write_bundle(
-    folder: Path,
-    content: bytes,
-    *,
-    name: str,
-    version: str,
-    labels: Sequence[str],
-    spec: InputSpec,
-    golden: Sequence[Path],
-    licence: str,
-    metrics: dict[str, Any],
-    senders: Sequence[str] = (),
-) -> None:
-    """Write a bundle; its golden scores are what the serving path gives for the golden pictures.
-
-    `senders` are those whose photographs were trained on or set the temperature, for `evaluate` to leave out.
-    """
-    (folder / "golden").mkdir(parents=True)
-    (folder / MODEL).write_bytes(content)
-    for picture in golden:
-        shutil.copyfile(picture, folder / "golden" / picture.name)
-    interpreter = Interpreter(model_content=content)
-    interpreter.allocate_tensors()
-    manifest = {
-        "name": name,
-        "version": version,
-        "created_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "license": licence,
-        "format": "tflite",
-        "labels": list(labels),
-        "input": spec.to_json(),
-        "files": {
-            str(path.relative_to(folder)): {
-                "bytes": path.stat().st_size,
-                "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-            }
-            for path in sorted(folder.rglob("*"))
-            if path.is_file() and path.name != MANIFEST
-        },
-        "golden": [
-            {"file": f"golden/{picture.name}", "scores": _scores(interpreter, picture.read_bytes(), spec)}
-            for picture in golden
-        ],
-        "metrics": metrics,
-        "trained_with": {
-            "python": platform.python_version(),
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-            "numpy": np.__version__,
-        },
-    }
-    if senders:
-        manifest["senders_seen"] = list(senders)
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
-
-
-def _scores(interpreter: Interpreter, data: bytes, spec: InputSpec) -> list[float]:
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], preprocess(data, spec, MAX_PIXELS))
-    interpreter.invoke()
-    scores = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
-    return [round(float(score), 6) for score in scores]
+LICENCES = {
+    "fashion-mnist-mlp": "MIT; trained on Fashion-MNIST (MIT)",
+    "lookbook-clothes": "MIT; trained on Fashion-MNIST (MIT) and on the Clothing dataset of Alexey Grigorev and "
+    "contributors (free for any purpose), starting from the weights of EfficientNet-Lite0 (Apache 2.0)",
+}
 
 
 def main() -> None:
@@ -134,21 +59,18 @@ def main() -> None:
             "labels": labels,
             "spec": spec,
             "golden": golden,
+            "licence": LICENCES[options.name],
             "senders": training["senders_seen"],
         }
-        licence = "MIT; trained on Fashion-MNIST (MIT)" + (
-            ", on the Clothing dataset of Alexey Grigorev and contributors (free for any purpose), "
-            "from EfficientNet-Lite0's weights (Apache 2.0)"
-            if clothes
-            else ""
-        )
-        # Measured on a bundle without figures, then written again with them: they are the serving path's.
-        draft = Path(scratch, "draft")
-        write_bundle(draft, content, licence=licence, metrics={}, **parts)
+        # Measured on a bundle without figures, described on one with them: the figures are the serving path's.
+        draft, measured, final = (Path(scratch, name) for name in ("draft", "measured", "final"))
+        write_bundle(draft, content, metrics={}, **parts)
         metrics = evaluate(Classifier(read_bundle(draft)), options.fashion, options.photos)
-        write_bundle(Path(scratch, "final"), content, licence=licence, metrics=metrics, **parts)
-        os.rename(Path(scratch, "final"), target)
-    print(json.dumps(metrics, indent=1))
+        write_bundle(measured, content, metrics=metrics, **parts)
+        card = write_card(measured, Path(scratch), options.fashion, options.photos)
+        write_bundle(final, content, metrics=metrics, card=card, **parts)
+        os.rename(final, target)
+    print(table(metrics))
 
 
 if __name__ == "__main__":

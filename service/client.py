@@ -1,0 +1,132 @@
+"""A Lookbook server as its clients see it; the only importer of the HTTP library."""
+
+import threading
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import click
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.util import Retry
+
+from service.errors import RequestError
+
+CONNECT_SECONDS, READ_SECONDS = 5, 60
+LONGEST_PAUSE = 30
+
+_MODEL = "/v1/model"
+_PREDICTIONS = "/v1/predictions"
+
+
+class Unreachable(click.ClickException):
+    """The server can't be reached: no other picture would fare better."""
+
+
+class Refused(RequestError):
+    """What the server says of one request."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Client:
+    """Talks to one server. Safe to call from several threads.
+
+    A 503 is tried again as its Retry-After says, a lost connection after a pause, both a bounded number of times.
+    """
+
+    def __init__(self, url: str, token: str | None) -> None:
+        self._url = url.rstrip("/")
+        self._bearer = _Bearer(token)
+        self._local = threading.local()
+
+    def model(self) -> dict[str, Any]:
+        """The model's manifest. The first thing to ask: it does not wait for a server that isn't there."""
+        return self._ask("GET", _MODEL)
+
+    def classify(self, name: str, data: bytes) -> dict[str, Any]:
+        """The stored record of a picture; however often it is sent for that, it is stored once."""
+        key = {"Idempotency-Key": uuid.uuid4().hex}
+        try:
+            return self._ask("POST", _PREDICTIONS, files={"image": (name, data)}, headers=key)
+        except Unreachable as error:
+            # Some refuse a large body by hanging up: a server that still answers is not away.
+            self.model()
+            raise Refused("connection_lost", error.message) from error
+
+    def page(self, query: Mapping[str, Any]) -> dict[str, Any]:
+        """One page of the list: `items` and `next`."""
+        return self._ask("GET", _PREDICTIONS, params=query)
+
+    def _ask(self, method: str, path: str, **parts: Any) -> dict[str, Any]:
+        try:
+            response = self._session().request(
+                method, self._url + path, timeout=(CONNECT_SECONDS, READ_SECONDS), allow_redirects=False, **parts
+            )
+            if response.status_code in (200, 201):
+                answer: dict[str, Any] = response.json()
+                return answer
+        except requests.JSONDecodeError as error:
+            raise Refused("not_lookbook", f"{self._url} is no Lookbook server: {path} is not JSON") from error
+        except requests.RequestException as error:
+            raise Unreachable(f"{self._url} can't be reached: {_reason(error)}") from error
+        raise _refusal(response)
+
+    def _session(self) -> requests.Session:
+        """Each thread's own: requests does not promise that one may be shared."""
+        if not hasattr(self._local, "session"):
+            session = self._local.session = requests.Session()
+            session.auth = self._bearer
+            session.mount(self._url, HTTPAdapter(max_retries=_retry(connect=4)))
+            session.mount(self._url + _MODEL, HTTPAdapter(max_retries=_retry(connect=0)))
+        opened: requests.Session = self._local.session
+        return opened
+
+
+class _Bearer(AuthBase):
+    """The token, if there is one; without this, requests would send what ~/.netrc says."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def _retry(connect: int) -> Retry:
+    return Retry(
+        total=None,
+        connect=connect,
+        read=2,
+        status=15,
+        # What a proxy says while the server behind it is away is worth another try, too.
+        status_forcelist=(502, 503, 504),
+        allowed_methods=None,
+        raise_on_status=False,
+        backoff_factor=0.5,
+        backoff_max=2,
+        retry_after_max=LONGEST_PAUSE,
+    )
+
+
+def _refusal(response: requests.Response) -> Refused:
+    try:
+        error = response.json()["error"]
+        return Refused(str(error["code"]), str(error["message"]))
+    except (requests.JSONDecodeError, KeyError, TypeError):
+        moved = response.headers.get("Location")
+        to = f" and points to {moved}" if moved else ""
+        return Refused(
+            f"http_{response.status_code}", f"the server answers {response.status_code} {response.reason}{to}"
+        )
+
+
+def _reason(error: requests.RequestException) -> str:
+    """The last part of what urllib3 says, without its objects' names."""
+    cause = error.args[0] if error.args else error
+    return str(getattr(cause, "reason", cause)).rpartition(": ")[2]

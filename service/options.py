@@ -1,0 +1,60 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import click
+
+Command = Callable[..., None]
+
+
+def moment(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """RFC 3339 in UTC for a time such as 2026-01-31 or 2026-01-31T12:00Z, which is local where it names no zone."""
+    try:
+        return value and datetime.fromisoformat(value).astimezone(UTC).isoformat().replace("+00:00", "Z")
+    except (ValueError, OverflowError):
+        raise click.BadParameter(f"{value!r} is no time such as 2026-01-31 or 2026-01-31T12:00Z") from None
+
+
+def _url(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value and not value.startswith(("http://", "https://")):
+        raise click.BadParameter(f"{value!r} does not begin with http:// or https://")
+    return value
+
+
+def server_options(default: str | None = None) -> Callable[[Command], Command]:
+    """Adds --url and --token."""
+
+    def add(command: Command) -> Command:
+        for option in (
+            click.option(
+                "--token",
+                envvar="LOOKBOOK_TOKEN",
+                show_envvar=True,
+                help="The server's bearer token, where it has one.",
+            ),
+            click.option(
+                "--url",
+                callback=_url,
+                metavar="URL",
+                default=default,
+                show_default=True,
+                envvar="LOOKBOOK_URL",
+                show_envvar=True,
+                help="The server, such as http://127.0.0.1:8080.",
+            ),
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
+def form_options(command: Command) -> Command:
+    """Adds --json and --csv, which become `form`."""
+    for option in (
+        click.option("--csv", "form", flag_value="csv", help="CSV with a head."),
+        click.option("--json", "form", flag_value="json", help="JSON Lines: one object a line."),
+    ):
+        command = option(command)
+    return command

@@ -1,0 +1,36 @@
+"""The pictures that a command line names: files, folders and standard input."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+STDIN = "-"
+
+
+def find(paths: Iterable[str]) -> Iterator[str]:
+    """Files as they are given; of folders the pictures in them and in theirs, sorted, but for hidden ones.
+
+    A folder that can't be read is given, too: reading it then says why.
+    """
+    for path in paths:
+        if path != STDIN and os.path.isdir(path):
+            yield from sorted(_inside(path))
+        else:
+            yield path
+
+
+def read(path: str) -> bytes:
+    """The file's bytes; raises OSError."""
+    return sys.stdin.buffer.read() if path == STDIN else Path(path).read_bytes()
+
+
+def _inside(folder: str) -> Iterator[str]:
+    unreadable: list[str] = []
+    for parent, folders, files in os.walk(folder, onerror=lambda error: unreadable.append(str(error.filename))):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+                yield os.path.join(parent, name)
+    yield from unreadable
