@@ -45,7 +45,7 @@ def write_bundle(
 ) -> None:
     """Write a bundle; its golden scores are what the serving path gives for the golden pictures.
 
-    `senders` are those whose photographs had a part in it, for `evaluate` to leave out; `card` the files of a model card.
+    `senders` are those whose photographs had a part in it, for `evaluate` to leave out; `card`: a model card's files.
     """
     (folder / "golden").mkdir(parents=True)
     (folder / MODEL).write_bytes(content)

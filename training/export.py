@@ -13,8 +13,8 @@ from service.bundle import read_bundle
 from service.inference import Classifier
 from training import network
 from training.bundle import convert, write_bundle
-from training.data import LABELS, read_fashion
 from training.card import write_card
+from training.data import LABELS, read_fashion
 from training.evaluate import evaluate, table
 from training.train import CLOTHES_INPUT, MLP_INPUT
 
