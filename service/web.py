@@ -47,4 +47,5 @@ def _answer(data: bytes, kind: str, keep: str) -> Response:
     response = current_app.response_class(data, content_type=f"{kind}; charset=utf-8")
     response.headers["Cache-Control"] = keep
     response.set_etag(hashlib.sha256(data).hexdigest()[:16])
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response

@@ -6,10 +6,16 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, sync_playwright
 
-_QUIET = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+# It may run as root, and has nobody to talk to but the service.
+_OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 
 def path() -> str | None:
@@ -21,6 +27,6 @@ def path() -> str | None:
 def chromium() -> Iterator[Browser]:
     """It is up to the caller that it is installed."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path(), args=_QUIET)
+        browser = playwright.chromium.launch(executable_path=path(), args=_OPTIONS)
         yield browser
         browser.close()

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,8 @@ def visit(chromium: Browser) -> Iterator[Visit]:
         page = chromium.new_context(**options).new_page()
         page.set_default_timeout(15_000)
         page.on("console", lambda message: read(message.text))
+        # Listened to before it is needed: Playwright does not wait until Chromium hands choosers over.
+        page.on("filechooser", lambda _: None)
         page.on("pageerror", lambda error: read(str(error)))
         pages.append(page)
         page.goto(url)
@@ -155,9 +158,7 @@ def test_a_folder_is_refused(serve: Callable[..., Service], visit: Visit, tmp_pa
     (tmp_path / "folder").mkdir()
     data = {"items": [], "files": [str(tmp_path / "folder")], "dragOperationsMask": 1}
     for step in ("dragEnter", "dragOver", "drop"):
-        page.context.new_cdp_session(page).send(
-            "Input.dispatchDragEvent", {"type": step, "x": 5, "y": 5, "data": data}
-        )
+        page.context.new_cdp_session(page).send("Input.dispatchDragEvent", {"type": step, "x": 5, "y": 5, "data": data})
     answered(page, "1 picture: 1 refused")
     expect(page.locator(".card .small")).to_have_text("This is a folder, or a file that cannot be read.")
 
@@ -339,9 +340,7 @@ def test_the_copied_command_runs(serve: Callable[..., Service], visit: Visit) ->
     assert json.loads(ran.stdout) == record
 
 
-def test_a_token_is_asked_for_and_kept_in_the_tab(
-    serve: Callable[..., Service], visit: Visit, tmp_path: Path
-) -> None:
+def test_a_token_is_asked_for_and_kept_in_the_tab(serve: Callable[..., Service], visit: Visit, tmp_path: Path) -> None:
     (tmp_path / "tokens").write_text("secret\n")
     service = serve(tokens_file=tmp_path / "tokens").ready()
     record = service.send(GOLDEN[2].read_bytes(), Authorization="Bearer secret").json()
@@ -397,7 +396,7 @@ def test_a_busy_service_is_asked_again_when_it_says(serve: Callable[..., Service
         expect(card.locator(".small")).to_contain_text("This worker already has 1 requests; try again.")
     answered(page, "1 picture: 1 answered")
     assert len(asked) > 1
-    assert min(later - earlier for earlier, later in zip(asked, asked[1:], strict=False)) > 1
+    assert min(later - earlier for earlier, later in pairwise(asked)) > 1
     assert len(service.all_ids()) == 1
 
 
@@ -449,7 +448,7 @@ def check(page: Page) -> None:
     assert [(item["id"], item["impact"], [node["html"] for node in item["nodes"]]) for item in found] == []
 
 
-@pytest.mark.parametrize("width", [360, 1280, 2560])
+@pytest.mark.parametrize("width", [360, 2560])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_state_is_accessible(
     serve: Callable[..., Service], visit: Visit, tmp_path: Path, scheme: str, width: int
