@@ -9,8 +9,10 @@ from service.errors import NotFound
 
 blueprint = Blueprint("web", __name__)
 
-_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-_FILES = {path.name: path.read_bytes() for path in sorted((Path(__file__).parent / "web").iterdir())}
+FOLDER = Path(__file__).parent / "web"
+
+_TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_FILES = {path.name: path.read_bytes() for path in sorted(FOLDER.iterdir()) if path.suffix in _TYPES}
 _VERSION = hashlib.sha256(b"".join(name.encode() + data for name, data in _FILES.items())).hexdigest()[:16]
 _PAGE = _FILES.pop("index.html").replace(b"{version}", _VERSION.encode())
 _POLICY = (
@@ -22,17 +24,16 @@ _POLICY = (
 
 @blueprint.get("/")
 def page() -> Response:
-    return _answer(_PAGE, "text/html", "no-cache")
+    return _answer("index.html", _PAGE, "no-cache")
 
 
 @blueprint.get("/web/<version>/<name>")
 def file(version: str, name: str) -> Response:
     """A file of the page; a page from before an upgrade gets today's, to be kept by nobody."""
-    path = Path(name)
-    if name not in _FILES or path.suffix not in _TYPES:
+    if name not in _FILES:
         raise NotFound(f"no file {name}")
     keep = "public, max-age=31536000, immutable" if version == _VERSION else "no-store"
-    return _answer(_FILES[name], _TYPES[path.suffix], keep)
+    return _answer(name, _FILES[name], keep)
 
 
 @blueprint.after_request
@@ -43,7 +44,8 @@ def protect(response: Response) -> Response:
     return response
 
 
-def _answer(data: bytes, kind: str, keep: str) -> Response:
+def _answer(name: str, data: bytes, keep: str) -> Response:
+    kind = _TYPES[Path(name).suffix]
     response = current_app.response_class(data, content_type=f"{kind}; charset=utf-8")
     response.headers["Cache-Control"] = keep
     response.set_etag(hashlib.sha256(data).hexdigest()[:16])

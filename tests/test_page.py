@@ -26,8 +26,15 @@ from tests.conftest import MLP, PHOTOS, encoded, lacking
 from tests.running import Service, free_port
 
 GOLDEN = sorted((MLP / "golden").glob("*.png"))
+# A console's line that is no fault of the page. A service with a slow disk says 503, and the page asks again;
+# the network changes where containers come and go beside the tests.
 FAILED_LOAD = "Failed to load resource: "
+NETWORK_CHANGED = "net::ERR_NETWORK_CHANGED"
+TOLERATED = ("status of 503", NETWORK_CHANGED)
 Visit = Callable[..., Page]
+
+# The machine may be busy with other things.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="module")
@@ -43,20 +50,25 @@ def visit(chromium: Browser) -> Iterator[Visit]:
     """Opens an address; its console stays empty but for failed loads, whose reasons `failures` names."""
     pages: list[Page] = []
     wrong: list[str] = []
+    changed: list[str] = []
 
     def open(url: str, failures: tuple[str, ...] = (), **options: object) -> Page:
         def read(text: str) -> None:
-            if not (text.startswith(FAILED_LOAD) and any(reason in text for reason in failures)):
+            if not (text.startswith(FAILED_LOAD) and any(reason in text for reason in (*failures, *TOLERATED))):
                 wrong.append(text)
+            if NETWORK_CHANGED in text:
+                changed.append(text)
 
         page = chromium.new_context(**options).new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(20_000)
         page.on("console", lambda message: read(message.text))
         # Listened to before it is needed: Playwright does not wait until Chromium hands choosers over.
         page.on("filechooser", lambda _: None)
         page.on("pageerror", lambda error: read(str(error)))
         pages.append(page)
         page.goto(url)
+        if changed:
+            page.reload()
         return page
 
     yield open
@@ -76,7 +88,7 @@ def give(page: Page, *paths: Path) -> Locator:
 
 
 def answered(page: Page, tally: str) -> None:
-    expect(page.locator("#tally")).to_have_text(tally, timeout=15_000)
+    expect(page.locator("#tally")).to_have_text(tally)
 
 
 def shown(page: Page) -> list[str]:
@@ -132,7 +144,8 @@ def test_a_picture_is_seen_while_it_goes_up(serve: Callable[..., Service], visit
     slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 300_000}
     page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", slow)
     card = give(page, noise(tmp_path / "noise.png"))
-    bar = card.get_by_role("progressbar", name="Sending noise.png")
+    bar = card.locator("progress")
+    expect(bar).to_have_accessible_name("Sending noise.png")
     expect(card.locator("img")).to_have_js_property("naturalWidth", 500)
     seen = set()
     while card.get_attribute("data-state") != "answered":
@@ -266,9 +279,9 @@ def test_a_filter_finds_the_one_far_back(serve: Callable[..., Service], visit: V
     page = visit(serve().ready().url, ("status of 404",))
     expect(page.locator(".tile").first).to_be_visible()
     page.get_by_label("Label").select_option("Sandal")
-    expect(page.locator("#state")).to_contain_text("Nothing found back to", timeout=15_000)
+    expect(page.locator("#state")).to_contain_text("Nothing found back to")
     page.get_by_role("button", name="Search on").click()
-    expect(page.locator("#state")).to_have_text("That is all: 1 answer.", timeout=15_000)
+    expect(page.locator("#state")).to_have_text("That is all: 1 answer.")
     assert shown(page) == [str(rare.id)]
 
 
@@ -387,7 +400,7 @@ def test_a_token_is_asked_for_and_kept_in_the_tab(serve: Callable[..., Service],
 
 def test_a_busy_service_is_asked_again_when_it_says(serve: Callable[..., Service], visit: Visit) -> None:
     service = serve(max_requests=1).ready()
-    page = visit(service.url, ("status of 503",))
+    page = visit(service.url)
     expect(page.locator("#state")).to_contain_text("No answers yet")
     asked: list[float] = []
     page.on("request", lambda request: request.method == "POST" and asked.append(time.monotonic()))

@@ -1,9 +1,9 @@
-// Calls to the service: with the token where one is needed, and again where it was busy.
+// Calls to the service: with the token where one is needed, and again where it was busy or the connection broke.
 
 import { askToken, token } from "./token.js";
 
-const TRIES = 8;
-const CUT_OFF = "The connection broke before an answer came.";
+// By status; 0: the connection broke, as it does when a telephone changes its network.
+const TRIES = { 0: 4, 503: 8 };
 
 /** Why a call has no answer, in words; status 0: the service was not reached. */
 export class Refusal extends Error {
@@ -26,18 +26,18 @@ async function refusal(response) {
 
 /** The seconds are the service's own; the rest keeps those that were refused together from coming back together. */
 function pause(response) {
-  const seconds = Number(response.headers.get("Retry-After")) || 1;
+  const seconds = Number(response?.headers.get("Retry-After")) || 1;
   return new Promise((resolve) => setTimeout(resolve, seconds * 1000 + Math.random() * 300));
 }
 
 async function persist(attempt, waiting) {
   for (let tries = 1; ; ) {
     const used = token();
-    const response = await attempt(used ? { Authorization: `Bearer ${used}` } : {});
-    if (response.ok) return response;
-    const refused = await refusal(response);
-    if (response.status === 401 && (used !== token() || (await askToken()))) continue;
-    if (response.status !== 503 || tries >= TRIES) throw refused;
+    const response = await attempt(used ? { Authorization: `Bearer ${used}` } : {}).catch(() => null);
+    if (response?.ok) return response;
+    const refused = response ? await refusal(response) : new Refusal("The connection broke before an answer came.");
+    if (refused.status === 401 && (used !== token() || (await askToken()))) continue;
+    if (tries >= (TRIES[refused.status] ?? 0)) throw refused;
     tries += 1;
     waiting?.(refused);
     await pause(response);
@@ -46,13 +46,7 @@ async function persist(attempt, waiting) {
 
 /** The answer to a call without a body; throws Refusal. */
 export function call(path, method = "GET") {
-  return persist(async (headers) => {
-    try {
-      return await fetch(path, { method, headers });
-    } catch {
-      throw new Refusal(CUT_OFF);
-    }
-  });
+  return persist((headers) => fetch(path, { method, headers }));
 }
 
 /** A new Idempotency-Key; crypto.randomUUID is not there without TLS. */
@@ -88,7 +82,7 @@ function post(form, headers, progress) {
       const again = request.getResponseHeader("Retry-After") ?? "";
       resolve(new Response(request.responseText, { status: request.status, headers: { "Retry-After": again } }));
     };
-    request.onerror = () => reject(new Refusal(CUT_OFF));
+    request.onerror = reject;
     request.send(form);
   });
 }

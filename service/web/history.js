@@ -68,7 +68,7 @@ function settle(mine) {
   if (mine.ended) {
     const filtered = Object.keys(mine.filter).length > 0;
     if (tiles.size) tell(`That is all: ${count(tiles.size, "answer")}.`);
-    else tell(filtered ? "No answer matches the filter." : "No answers yet. The first picture's will stand here.");
+    else tell(filtered ? "No answer matches the filter." : "No answers yet. Each will be kept here.");
   } else if (mine.empty >= PATIENCE) {
     mine.empty = 0;
     tell(`Nothing found back to ${fullTime(timeOf(mine.cursor))}.`);

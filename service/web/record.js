@@ -23,7 +23,6 @@ export function route() {
 async function open(id) {
   shown = id;
   title.textContent = "Loading…";
-  status.textContent = "";
   find(".scores", dialog).replaceChildren();
   details.hidden = true;
   image.hidden = true;
@@ -78,6 +77,7 @@ async function copy() {
 
 function ask(yes) {
   confirm.hidden = !yes;
+  status.textContent = "";
   find(".copy", dialog).parentElement.hidden = yes;
 }
 
