@@ -9,10 +9,9 @@ from service.errors import NotFound
 
 blueprint = Blueprint("web", __name__)
 
-FOLDER = Path(__file__).parent / "web"
-
 _TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
-_FILES = {path.name: path.read_bytes() for path in sorted(FOLDER.iterdir()) if path.suffix in _TYPES}
+_PATHS = sorted(path for path in Path(__file__).with_name("web").iterdir() if path.suffix in _TYPES)
+_FILES = {path.name: path.read_bytes() for path in _PATHS}
 _VERSION = hashlib.sha256(b"".join(name.encode() + data for name, data in _FILES.items())).hexdigest()[:16]
 _PAGE = _FILES.pop("index.html").replace(b"{version}", _VERSION.encode())
 _POLICY = (

@@ -80,7 +80,8 @@ function answer(card, prediction, took) {
 function refuse(card, file, refusal) {
   set(card, "refused", refusal.message);
   find("h3", card).textContent = "Not classified";
-  find(".again", card).hidden = !refusal.passing;
+  // What is no Refusal is an answer that broke off.
+  find(".again", card).hidden = refusal.passing === false;
   say(`${file.name}: not classified. ${refusal.message}`);
 }
 

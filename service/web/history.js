@@ -112,7 +112,7 @@ async function reveal(item) {
     const response = await call(`v1/predictions/${item.dataset.id}/thumbnail`);
     show(find("img", item), await response.blob());
   } catch {
-    item.classList.add("bare");
+    // Its frame stays empty: thumbnails may be turned off.
   }
 }
 
