@@ -4,7 +4,7 @@ TRAINING = .venv-training
 LOCK = $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
     --no-annotate --custom-compile-command "make lock"
 
-.PHONY: help run test lint bench pages cassandra images rendered e2e train lock clean
+.PHONY: help run test lint bench pages screenshots cassandra images rendered e2e train lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ bench: $(VENV)/testing ## measure requests, CPU time and memory (wants wrk)
 
 pages: $(VENV)/testing ## measure the cost of a page at 1,000 and at 1,000,000 rows
 	$(VENV)/bin/python -m benchmarks.pages
+
+screenshots: $(VENV)/testing ## take the README's pictures of the page anew (wants chromium, fonts-inter and fonts-urw-base35)
+	$(VENV)/bin/python -m docs.screenshots
 
 images: ## build the two images
 	docker build --tag lookbook:0.1.0 .

@@ -31,7 +31,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="module")
 def run() -> Run:
     if not (PYTHON.parent.parent / "training").exists():
-        lacking("TRAINING", "training needs its environment: make .venv-training/training")
+        lacking("no Keras: make .venv-training/training", "TRAINING")
 
     def start(module: str, *arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
         command = [PYTHON, "-m", f"training.{module}", *map(str, arguments)]

@@ -14,7 +14,7 @@ import yaml
 
 from service.bundle import read_bundle
 from service.settings import Settings
-from tests.conftest import CLOTHES, ROOT
+from tests.conftest import CLOTHES, ROOT, lacking
 
 CHART = ROOT / "charts/lookbook"
 CASES = [None, *sorted(CHART.glob("ci/*-values.yaml"))]
@@ -26,10 +26,7 @@ VERSIONS = os.environ.get("KUBE_VERSIONS", "master").split()
 def tool(name: str) -> str:
     found = shutil.which(name)
     if not found:
-        line = f"no {name}: the chart's tests need helm and kubeconform on the PATH"
-        if os.environ.get("HELM") == "required":
-            pytest.fail(line)
-        pytest.skip(line)
+        lacking(f"no {name}: the chart's tests need helm and kubeconform on the PATH", "HELM")
     return found
 
 
