@@ -14,7 +14,7 @@ from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wsgi import ClosingIterator
 
-from service import api, health, metrics, tasks
+from service import api, health, metrics, tasks, v2
 from service.errors import Busy, CrossSite, RequestError, Unauthorized
 from service.inference import Classifier
 from service.pipeline import Pipeline
@@ -24,7 +24,7 @@ from service.tokens import Tokens
 
 _LOG = logging.getLogger("service.requests")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
-_UNGUARDED = ("health", "metrics")
+_UNGUARDED = ("health", "metrics", "v2_health")
 _ADMITTED = "lookbook.admitted"
 _CODES = {404: "not_found", 405: "method_not_allowed", 500: "internal_error"}
 
@@ -34,10 +34,18 @@ def create_app(settings: Settings, classifier: Classifier, store: Store) -> Flas
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.extensions["settings"] = settings
     app.extensions["store"] = store
     app.extensions["classifier"] = classifier
     app.extensions["pipeline"] = Pipeline(settings, classifier, store)
-    for blueprint in (api.blueprint, tasks.blueprint, health.blueprint, metrics.blueprint):
+    for blueprint in (
+        api.blueprint,
+        tasks.blueprint,
+        v2.blueprint,
+        v2.health,
+        health.blueprint,
+        metrics.blueprint,
+    ):
         app.register_blueprint(blueprint)
     tokens = Tokens(Path(settings.tokens_file)) if settings.tokens_file else None
     free = threading.BoundedSemaphore(settings.max_requests)
@@ -125,7 +133,7 @@ def create_app(settings: Settings, classifier: Classifier, store: Store) -> Flas
 
 
 def _error(status: int, code: str, message: str) -> Response:
-    response = jsonify(error={"code": code, "message": message})
+    response = jsonify(error=message if v2.is_ours(request.path) else {"code": code, "message": message})
     response.status_code = status
     return response
 

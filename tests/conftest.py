@@ -54,9 +54,9 @@ class Client(FlaskClient):
         return super().open(*args, buffered=buffered, **kwargs)
 
 
-def lacking(line: str) -> NoReturn:
-    """Skip for want of something, unless CASSANDRA=required, as in CI: then fail."""
-    if os.environ.get("CASSANDRA") == "required":
+def lacking(line: str, what: str = "CASSANDRA") -> NoReturn:
+    """Skip for want of something, unless CASSANDRA=required or the like, as in CI: then fail."""
+    if os.environ.get(what) == "required":
         pytest.fail(line)
     pytest.skip(line)
 
