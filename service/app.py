@@ -14,7 +14,7 @@ from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wsgi import ClosingIterator
 
-from service import api, health, metrics, tasks, v2
+from service import api, health, metrics, reference, tasks, v2
 from service.errors import Busy, CrossSite, RequestError, Unauthorized
 from service.inference import Classifier
 from service.pipeline import Pipeline
@@ -24,7 +24,7 @@ from service.tokens import Tokens
 
 _LOG = logging.getLogger("service.requests")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
-_UNGUARDED = ("health", "metrics", "v2_health")
+_UNGUARDED = ("health", "metrics", "reference", "v2_health")
 _ADMITTED = "lookbook.admitted"
 _CODES = {404: "not_found", 405: "method_not_allowed", 500: "internal_error"}
 
@@ -45,6 +45,7 @@ def create_app(settings: Settings, classifier: Classifier, store: Store) -> Flas
         v2.health,
         health.blueprint,
         metrics.blueprint,
+        reference.blueprint,
     ):
         app.register_blueprint(blueprint)
     tokens = Tokens(Path(settings.tokens_file)) if settings.tokens_file else None

@@ -13,6 +13,8 @@ from typing import Any
 import requests
 
 ENDED_WITHIN = 30
+# Where those run, or ran, that a test has started.
+SERVICES: set[str] = set()
 
 
 def until(condition: Callable[[], object], seconds: float = 30) -> None:
@@ -40,6 +42,7 @@ class Service:
     def __init__(self, options: Mapping[str, object], log: Path, prefix: tuple[str, ...] = ()) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        SERVICES.add(self.url)
         self.log = log
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("LOOKBOOK_", "PROMETHEUS_"))}
         settings = {
