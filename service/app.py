@@ -21,6 +21,7 @@ from service.pipeline import Pipeline
 from service.settings import Settings
 from service.store import Store
 from service.tokens import Tokens
+from service.tracing import NoSpans, Spans, next_trace, read_trace
 
 _LOG = logging.getLogger("service.requests")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -29,15 +30,16 @@ _ADMITTED = "lookbook.admitted"
 _CODES = {404: "not_found", 405: "method_not_allowed", 500: "internal_error"}
 
 
-def create_app(settings: Settings, classifier: Classifier, store: Store) -> Flask:
-    """Raises OSError where the tokens' file cannot be read."""
+def create_app(settings: Settings, classifier: Classifier, store: Store, spans: Spans | None = None) -> Flask:
+    """Without `spans` none are recorded. Raises OSError where the tokens' file cannot be read."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["settings"] = settings
     app.extensions["store"] = store
     app.extensions["classifier"] = classifier
-    app.extensions["pipeline"] = Pipeline(settings, classifier, store)
+    spans = spans or NoSpans()
+    app.extensions["pipeline"] = Pipeline(settings, classifier, store, spans)
     for blueprint in (
         api.blueprint,
         tasks.blueprint,
@@ -56,6 +58,9 @@ def create_app(settings: Settings, classifier: Classifier, store: Store) -> Flas
         g.began = time.perf_counter()
         given = request.headers.get("X-Request-Id", "")
         g.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        parent = read_trace(request.headers.get("traceparent"))
+        probed = request.blueprint in _UNGUARDED
+        g.trace = next_trace(parent) if probed else spans.begin(f"{request.method} {_route()}", parent)
 
     @app.before_request
     def admit() -> None:
@@ -95,9 +100,10 @@ def create_app(settings: Settings, classifier: Classifier, store: Store) -> Flas
     def finish(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.request_id
         response.headers["X-Content-Type-Options"] = "nosniff"
-        route = request.url_rule.rule if request.url_rule else "unknown"
-        metrics.requests.labels(route, str(response.status_code)).inc()
+        response.headers["traceparent"] = g.trace.header
+        metrics.requests.labels(_route(), str(response.status_code)).inc()
         if request.blueprint not in _UNGUARDED:
+            spans.end(request.method, _route(), response.status_code)
             _LOG.info(
                 "request",
                 extra={
@@ -131,6 +137,10 @@ def create_app(settings: Settings, classifier: Classifier, store: Store) -> Flas
         return response
 
     return app
+
+
+def _route() -> str:
+    return request.url_rule.rule if request.url_rule else "unknown"
 
 
 def _error(status: int, code: str, message: str) -> Response:

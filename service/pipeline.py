@@ -17,16 +17,18 @@ from service.prediction import Prediction, id_maker
 from service.preprocessing import Picture, read_picture, thumbnail
 from service.settings import Settings
 from service.store import TIMEOUT, Store
+from service.tracing import Spans
 from service.uploads import Upload
 
 
 class Pipeline:
     """Decodes, classifies and stores; what it returns is stored."""
 
-    def __init__(self, settings: Settings, classifier: Classifier, store: Store) -> None:
+    def __init__(self, settings: Settings, classifier: Classifier, store: Store, spans: Spans) -> None:
         self._settings = settings
         self._classifier = classifier
         self._store = store
+        self._spans = spans
         self._make_id: Callable[[], UUID] = id_maker(settings.shards)
         # Decoding, too: it is what takes the memory.
         self._slots = threading.BoundedSemaphore(settings.max_inferences)
@@ -40,7 +42,7 @@ class Pipeline:
         self.refuse_while_away()
         if key is None:
             prediction, picture, _ = self._predict(upload.data, upload.file_name)
-            with metrics.store_seconds.time():
+            with self._spans.part("store"), metrics.store_seconds.time():
                 self._store.put(prediction, picture)
             metrics.predictions.labels(prediction.label).inc()
             return prediction, False
@@ -57,7 +59,7 @@ class Pipeline:
                 found.append(self._predict(picture, ""))
             except RequestError as error:
                 raise type(error)(f"picture {number}: {error}") from error
-        with metrics.store_seconds.time():
+        with self._spans.part("store"), metrics.store_seconds.time():
             self._store.put_all([(prediction, small) for prediction, small, _ in found])
         for prediction, _, _ in found:
             metrics.predictions.labels(prediction.label).inc()
@@ -109,7 +111,7 @@ class Pipeline:
             if self._store.deleted(id):
                 raise Gone("the record of this Idempotency-Key was deleted; use another key")
         candidate = replace(prediction, id=id)
-        with metrics.store_seconds.time():
+        with self._spans.part("store"), metrics.store_seconds.time():
             standing = self._store.put_if_absent(candidate, picture)
         if standing is candidate:
             metrics.predictions.labels(standing.label).inc()
@@ -119,10 +121,10 @@ class Pipeline:
         """A prediction with a new id, its thumbnail and all scores."""
         id, bundle = self._make_id(), self._classifier.bundle
         with self.turn():
-            with metrics.decode_seconds.time():
+            with self._spans.part("decode"), metrics.decode_seconds.time():
                 array, image = read_picture(picture, bundle.input, self._settings.max_pixels)
                 small = thumbnail(image) if self._settings.thumbnails else None
-            with metrics.inference_seconds.time():
+            with self._spans.part("inference"), metrics.inference_seconds.time():
                 scores = self._classifier.classify(array)
             if not np.isfinite(scores).all():
                 raise InvalidRequest("the model has no finite scores for these numbers")
