@@ -56,7 +56,7 @@ class Settings:
     body_timeout: int = _setting(10, "seconds in which a request body must arrive", least=1)
     reload: bool = _setting(False, "start workers anew when code changes, for development")
     otlp_endpoint: str = _setting(
-        "", "OpenTelemetry collector for spans, http://...:4318; empty: OTEL_EXPORTER_OTLP_ENDPOINT, or none are made"
+        "", "OpenTelemetry collector that gets spans; where this is not set, OTEL_EXPORTER_OTLP_ENDPOINT counts"
     )
     tokens_file: str = _setting("", "file of bearer tokens, one a line; empty: anybody may read and write")
 

@@ -12,7 +12,6 @@ import requests
 
 from service.reference import document, resolved
 
-METHODS = ("get", "post", "delete")
 # What is said of all calls at once: paths that are not there, and what is refused before a call is looked at.
 ELSEWHERE = {401: "unauthorized", 403: "crossSite", 404: "notFound", 503: "unavailable"}
 
@@ -59,9 +58,8 @@ def _call(path: str, method: str) -> dict[str, Any] | None:
     # One with fewer parameters comes first: /api/tasks/upload is no /api/tasks/{id}.
     for template in sorted(document()["paths"], key=lambda template: template.count("{")):
         if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", re.escape(template).replace(r"\{", "{").replace(r"\}", "}")), path):
-            entry: dict[str, Any] = document()["paths"][template]
-            if method in entry:
-                return entry[method]  # type: ignore[no-any-return]
+            found: dict[str, Any] | None = document()["paths"][template].get(method)
+            return found
     return None
 
 

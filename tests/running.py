@@ -6,7 +6,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,14 @@ class Service:
         """Memory of the workers, in bytes."""
         pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self.workers()]
         return sum(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    def most_resident(self, sending: Sequence["Future[Any]"]) -> int:
+        """The most memory that the workers have until all these are done, in bytes."""
+        most = 0
+        while not all(future.done() for future in sending):
+            most = max(most, self.resident())
+            time.sleep(0.005)
+        return most
 
     def send(self, data: bytes, **headers: str) -> requests.Response:
         return requests.post(

@@ -3,7 +3,6 @@ import json
 import re
 import struct
 import subprocess
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -358,16 +357,14 @@ def test_a_batch_that_cannot_be_stored_is_not_acknowledged(classifier: Classifie
 def test_a_batch_of_large_pictures_holds_one_of_them_at_a_time(serve: Callable[..., Service]) -> None:
     service = serve(model=CLOTHES).ready()
     body = json.dumps({"inputs": [tensor(*[heavy()] * 8)]})
-    before, most = service.resident(), 0
+    before = service.resident()
 
     def send() -> requests.Response:
         return requests.post(f"{service.url}/v2/models/lookbook-clothes/infer", body, timeout=120)
 
     with ThreadPoolExecutor(1) as pool:
         sending = pool.submit(send)
-        while not sending.done():
-            most = max(most, service.resident())
-            time.sleep(0.001)
+        most = service.most_resident([sending])
     assert sending.result().status_code == 200
     # One picture takes 72 MB decoded.
     assert most - before < 200_000_000
@@ -398,11 +395,8 @@ def test_requests_at_the_limits_fit_into_memory(serve: Callable[..., Service], k
     def send() -> requests.Response:
         return requests.post(f"{service.url}/v2/models/lookbook-clothes/infer", body, timeout=120)
 
-    most = 0
     with ThreadPoolExecutor(40) as pool:
         sending = [pool.submit(send) for _ in range(40)]
-        while not all(future.done() for future in sending):
-            most = max(most, service.resident())
-            time.sleep(0.01)
+        most = service.most_resident(sending)
     assert {future.result().status_code for future in sending} == {400, 503}
     assert most < 512_000_000
