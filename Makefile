@@ -1,10 +1,11 @@
 PYTHON ?= python3
 VENV = .venv
 TRAINING = .venv-training
+CLIENTS = .venv-clients
 LOCK = $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
     --no-annotate --custom-compile-command "make lock"
 
-.PHONY: help run test lint bench pages screenshots cassandra images rendered e2e train lock clean
+.PHONY: help run test lint bench pages screenshots cassandra clients images rendered e2e train lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -20,6 +21,8 @@ lint: $(VENV)/testing ## ruff and mypy
 
 cassandra: ## start a Cassandra for the tests and benchmarks, in Docker on 127.0.0.1:9042
 	tests/cassandra
+
+clients: $(CLIENTS)/clients ## install the public clients of /v2, for the tests
 
 bench: $(VENV)/testing ## measure requests, CPU time and memory (wants wrk)
 	$(VENV)/bin/python -m benchmarks.bench
@@ -49,15 +52,17 @@ lock: $(VENV)/testing ## renew the locked requirements from pyproject.toml and r
 	    $(LOCK) $${extra:+--extra $$extra} pyproject.toml --output-file requirements$${extra:+-$$extra}.txt || exit 1; \
 	done
 	$(LOCK) model-init/requirements.in --constraint requirements-dev.txt --output-file model-init/requirements.txt
+	$(LOCK) tests/clients.in --output-file requirements-clients.txt
 
 clean: ## remove the environments
-	rm -rf $(VENV) $(TRAINING)
+	rm -rf $(VENV) $(TRAINING) $(CLIENTS)
 
 $(VENV)/serving: requirements.txt
 $(VENV)/testing: requirements-dev.txt
 $(TRAINING)/training: requirements-training.txt
+$(CLIENTS)/clients: requirements-clients.txt
 
-$(VENV)/serving $(VENV)/testing $(TRAINING)/training:
+$(VENV)/serving $(VENV)/testing $(TRAINING)/training $(CLIENTS)/clients:
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	touch $@

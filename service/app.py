@@ -14,30 +14,42 @@ from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wsgi import ClosingIterator
 
-from service import api, health, metrics, tasks, web
+from service import api, health, metrics, reference, tasks, v2, web
 from service.errors import Busy, CrossSite, RequestError, Unauthorized
 from service.inference import Classifier
 from service.pipeline import Pipeline
 from service.settings import Settings
 from service.store import Store
 from service.tokens import Tokens
+from service.tracing import NoSpans, Spans, next_trace, read_trace
 
 _LOG = logging.getLogger("service.requests")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
-_UNGUARDED = ("health", "metrics", "web")
+_UNGUARDED = ("health", "metrics", "reference", "v2_health", "web")
 _ADMITTED = "lookbook.admitted"
 _CODES = {404: "not_found", 405: "method_not_allowed", 500: "internal_error"}
 
 
-def create_app(settings: Settings, classifier: Classifier, store: Store) -> Flask:
-    """Raises OSError where the tokens' file cannot be read."""
+def create_app(settings: Settings, classifier: Classifier, store: Store, spans: Spans | None = None) -> Flask:
+    """Without `spans` none are recorded. Raises OSError where the tokens' file cannot be read."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.extensions["settings"] = settings
     app.extensions["store"] = store
     app.extensions["classifier"] = classifier
-    app.extensions["pipeline"] = Pipeline(settings, classifier, store)
-    for blueprint in (api.blueprint, tasks.blueprint, health.blueprint, metrics.blueprint, web.blueprint):
+    spans = spans or NoSpans()
+    app.extensions["pipeline"] = Pipeline(settings, classifier, store, spans)
+    for blueprint in (
+        api.blueprint,
+        tasks.blueprint,
+        v2.blueprint,
+        v2.health,
+        health.blueprint,
+        metrics.blueprint,
+        reference.blueprint,
+        web.blueprint,
+    ):
         app.register_blueprint(blueprint)
     tokens = Tokens(Path(settings.tokens_file)) if settings.tokens_file else None
     free = threading.BoundedSemaphore(settings.max_requests)
@@ -47,6 +59,9 @@ def create_app(settings: Settings, classifier: Classifier, store: Store) -> Flas
         g.began = time.perf_counter()
         given = request.headers.get("X-Request-Id", "")
         g.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        parent = read_trace(request.headers.get("traceparent"))
+        probed = request.blueprint in _UNGUARDED
+        g.trace = next_trace(parent) if probed else spans.begin(f"{request.method} {_route()}", parent)
 
     @app.before_request
     def admit() -> None:
@@ -86,9 +101,10 @@ def create_app(settings: Settings, classifier: Classifier, store: Store) -> Flas
     def finish(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.request_id
         response.headers["X-Content-Type-Options"] = "nosniff"
-        route = request.url_rule.rule if request.url_rule else "unknown"
-        metrics.requests.labels(route, str(response.status_code)).inc()
+        response.headers["traceparent"] = g.trace.header
+        metrics.requests.labels(_route(), str(response.status_code)).inc()
         if request.blueprint not in _UNGUARDED:
+            spans.end(request.method, _route(), response.status_code)
             _LOG.info(
                 "request",
                 extra={
@@ -124,8 +140,12 @@ def create_app(settings: Settings, classifier: Classifier, store: Store) -> Flas
     return app
 
 
+def _route() -> str:
+    return request.url_rule.rule if request.url_rule else "unknown"
+
+
 def _error(status: int, code: str, message: str) -> Response:
-    response = jsonify(error={"code": code, "message": message})
+    response = jsonify(error=message if v2.is_ours(request.path) else {"code": code, "message": message})
     response.status_code = status
     return response
 

@@ -1,12 +1,14 @@
 """Log lines as JSON on standard error."""
 
+import logging
 from typing import Any
 
+from flask import g, has_request_context
 from pythonjsonlogger.json import JsonFormatter
 
 
 class Formatter(JsonFormatter):
-    """Time in UTC, level, logger and message, then what the call gave as `extra`."""
+    """Time in UTC, level, logger and message, then what the call gave as `extra`, and the request's trace."""
 
     def __init__(self, **_: Any) -> None:
         super().__init__(
@@ -15,6 +17,12 @@ class Formatter(JsonFormatter):
             datefmt="%Y-%m-%dT%H:%M:%S%z",
             rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
         )
+
+    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
+        super().add_fields(log_data, record, message_dict)
+        trace = g.get("trace") if has_request_context() else None
+        if trace:
+            log_data["trace_id"], log_data["span_id"] = trace.trace_id, trace.span_id
 
 
 CONFIG: dict[str, Any] = {

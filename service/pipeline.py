@@ -2,27 +2,33 @@
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
+
 from service import metrics
-from service.errors import Busy, Gone, IdempotencyKeyReused, StoreUnavailable
+from service.errors import Busy, Gone, IdempotencyKeyReused, InvalidRequest, RequestError, StoreUnavailable
 from service.inference import Classifier
 from service.prediction import Prediction, id_maker
-from service.preprocessing import decode, thumbnail, to_array
+from service.preprocessing import Picture, read_picture, thumbnail
 from service.settings import Settings
 from service.store import TIMEOUT, Store
+from service.tracing import Spans
 from service.uploads import Upload
 
 
 class Pipeline:
     """Decodes, classifies and stores; what it returns is stored."""
 
-    def __init__(self, settings: Settings, classifier: Classifier, store: Store) -> None:
+    def __init__(self, settings: Settings, classifier: Classifier, store: Store, spans: Spans) -> None:
         self._settings = settings
         self._classifier = classifier
         self._store = store
+        self._spans = spans
         self._make_id: Callable[[], UUID] = id_maker(settings.shards)
         # Decoding, too: it is what takes the memory.
         self._slots = threading.BoundedSemaphore(settings.max_inferences)
@@ -33,23 +39,51 @@ class Pipeline:
 
         Raises the errors of decode(), IdempotencyKeyReused, Gone, Busy and StoreUnavailable.
         """
-        away = self._store.away()
-        if away:
-            # Decoding for nothing would look like work to the autoscaler.
-            raise StoreUnavailable(f"the store is away: {away}")
+        self.refuse_while_away()
         if key is None:
-            prediction, picture = self._predict(upload, self._make_id())
-            with metrics.store_seconds.time():
+            prediction, picture, _ = self._predict(upload.data, upload.file_name)
+            with self._spans.part("store"), metrics.store_seconds.time():
                 self._store.put(prediction, picture)
             metrics.predictions.labels(prediction.label).inc()
             return prediction, False
         return self._answer_once(upload, key)
 
+    def answer_all(self, pictures: Sequence[Picture]) -> list[tuple[Prediction, NDArray[np.float32]]]:
+        """The stored predictions, with scores of shape (labels,); all are stored or none is acknowledged.
+
+        One picture at a time is decoded, and others may come in between. Errors as answer(), naming the picture.
+        """
+        found = []
+        for number, picture in enumerate(pictures):
+            try:
+                found.append(self._predict(picture, ""))
+            except RequestError as error:
+                raise type(error)(f"picture {number}: {error}") from error
+        with self._spans.part("store"), metrics.store_seconds.time():
+            self._store.put_all([(prediction, small) for prediction, small, _ in found])
+        for prediction, _, _ in found:
+            metrics.predictions.labels(prediction.label).inc()
+        return [(prediction, scores) for prediction, _, scores in found]
+
+    def refuse_while_away(self) -> None:
+        """Raises StoreUnavailable while it is known: to decode for nothing would look like work to the autoscaler."""
+        away = self._store.away()
+        if away:
+            raise StoreUnavailable(f"the store is away: {away}")
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for the right to do what takes much memory or CPU time."""
+        metrics.queued.inc()
+        with self._slots:
+            metrics.queued.dec()
+            yield
+
     def _answer_once(self, upload: Upload, key: str) -> tuple[Prediction, bool]:
         """Every request with the key writes to one id, so one killed half-way leaves the next to finish."""
         digest = hashlib.sha256(upload.data).digest()
         # Decoded before the key is claimed: a picture that is refused must not use it up.
-        prediction, picture = self._predict(upload, self._make_id())
+        prediction, picture, _ = self._predict(upload.data, upload.file_name)
         # One at a time in this process: lightweight transactions on one row get in each other's way.
         lock = self._key_locks[hash(key) % len(self._key_locks)]
         waited = not lock.acquire(blocking=False)
@@ -77,21 +111,21 @@ class Pipeline:
             if self._store.deleted(id):
                 raise Gone("the record of this Idempotency-Key was deleted; use another key")
         candidate = replace(prediction, id=id)
-        with metrics.store_seconds.time():
+        with self._spans.part("store"), metrics.store_seconds.time():
             standing = self._store.put_if_absent(candidate, picture)
         if standing is candidate:
             metrics.predictions.labels(standing.label).inc()
         return standing, standing is not candidate
 
-    def _predict(self, upload: Upload, id: UUID) -> tuple[Prediction, bytes | None]:
-        bundle = self._classifier.bundle
-        metrics.queued.inc()
-        with self._slots:
-            metrics.queued.dec()
-            with metrics.decode_seconds.time():
-                image = decode(upload.data, bundle.input, self._settings.max_pixels)
-                array = to_array(image, bundle.input)
-                picture = thumbnail(image) if self._settings.thumbnails else None
-            with metrics.inference_seconds.time():
-                top = self._classifier.top(self._classifier.classify(array))
-        return Prediction(id, upload.file_name, top, bundle.name, bundle.version), picture
+    def _predict(self, picture: Picture, file_name: str) -> tuple[Prediction, bytes | None, NDArray[np.float32]]:
+        """A prediction with a new id, its thumbnail and all scores."""
+        id, bundle = self._make_id(), self._classifier.bundle
+        with self.turn():
+            with self._spans.part("decode"), metrics.decode_seconds.time():
+                array, image = read_picture(picture, bundle.input, self._settings.max_pixels)
+                small = thumbnail(image) if self._settings.thumbnails else None
+            with self._spans.part("inference"), metrics.inference_seconds.time():
+                scores = self._classifier.classify(array)
+            if not np.isfinite(scores).all():
+                raise InvalidRequest("the model has no finite scores for these numbers")
+        return Prediction(id, file_name, self._classifier.top(scores), bundle.name, bundle.version), small, scores

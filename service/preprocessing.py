@@ -5,6 +5,7 @@ import io
 import math
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,9 @@ _MORE_BYTES = {"CMYK": 8, "WEBP": 12}
 
 # What makes eight bits of a grey of two or four.
 _STEPS = {"L;2": 85, "L;4": 17}
+
+# A file, or an array of shape (height, width, channels): uint8 for plain pixels, float32 for the model's own input.
+Picture = bytes | memoryview | NDArray[Any]
 
 # What Pillow's decoders raise for broken input.
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, OverflowError, AssertionError)
@@ -99,6 +103,24 @@ def _affine(spec: InputSpec) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     channels = 1 if len(set(spec.mean)) == len(set(spec.std)) == 1 else spec.channels
     std = np.array(spec.std[:channels], np.float32)
     return np.float32(1 / 255) / std, np.array(spec.mean[:channels], np.float32) / std
+
+
+def read_picture(picture: Picture, spec: InputSpec, max_pixels: int) -> tuple[NDArray[np.float32], Image.Image]:
+    """The model's input, as to_array() makes it, and the picture; errors as decode()."""
+    if not isinstance(picture, np.ndarray):
+        image = decode(bytes(picture), spec, max_pixels)
+        return to_array(image, spec), image
+    if picture.dtype == np.uint8:
+        image = _from_pixels(picture)
+        return to_array(image, spec), image
+    scale, shift = _affine(spec)
+    with np.errstate(over="ignore"):
+        pixels = np.clip((picture + shift) / scale, 0, 255).round().astype(np.uint8)
+    return picture[np.newaxis], _from_pixels(pixels)
+
+
+def _from_pixels(pixels: NDArray[np.uint8]) -> Image.Image:
+    return Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels)
 
 
 def thumbnail(image: Image.Image) -> bytes:

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -112,6 +113,15 @@ def _check_address(bind: str) -> None:
             raise SettingsError(f"LOOKBOOK_BIND={bind}: {error.strerror}") from error
 
 
+def _check_spans(endpoint: str) -> None:
+    try:
+        found = find_spec("opentelemetry.exporter.otlp.proto.http")
+    except ModuleNotFoundError:
+        found = None
+    if not found:
+        raise SettingsError(f'LOOKBOOK_OTLP_ENDPOINT={endpoint}: to make spans, pip install "lookbook[otel]"')
+
+
 def _make_metrics_folder() -> str:
     """Also removes those whose server was killed, where their process number says so."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_METRICS}*-*"):
@@ -124,9 +134,11 @@ def _make_metrics_folder() -> str:
 def run(settings: Settings) -> None:
     """Serve until told to stop; the folder of the workers' shared metrics lives as long.
 
-    Raises SettingsError where the address cannot be listened on.
+    Raises SettingsError where the address cannot be listened on, or what spans need is not installed.
     """
     _check_address(settings.bind)
+    if settings.otlp_endpoint:
+        _check_spans(settings.otlp_endpoint)
     _return_memory()
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = _make_metrics_folder()
     Server(settings).run()

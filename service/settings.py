@@ -54,8 +54,12 @@ class Settings:
     max_inferences: int = _setting(
         1, "pictures decoded and classified in a worker at once; at 1 it keeps to one CPU at a time", least=1
     )
+    max_batch: int = _setting(32, "pictures in one call of /v2", least=1)
     body_timeout: int = _setting(10, "seconds in which a request body must arrive", least=1)
     reload: bool = _setting(False, "start workers anew when code changes, for development")
+    otlp_endpoint: str = _setting(
+        "", "OpenTelemetry collector that gets spans; where this is not set, OTEL_EXPORTER_OTLP_ENDPOINT counts"
+    )
     tokens_file: str = _setting("", "file of bearer tokens, one a line; empty: anybody may read and write")
 
     @classmethod
@@ -70,13 +74,8 @@ class Settings:
                 )
             if name.startswith(PREFIX) and name not in (*known, *CLIENT_NAMES):
                 raise SettingsError(f"{name} is not a setting; `lookbook serve --help` lists them")
-        return cls(
-            **{
-                entry.name: _parse(name, environment[name], entry)
-                for name, entry in known.items()
-                if name in environment
-            }
-        )
+        given = {"LOOKBOOK_OTLP_ENDPOINT": environment.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""), **environment}
+        return cls(**{entry.name: _parse(name, given[name], entry) for name, entry in known.items() if name in given})
 
 
 def table() -> list[tuple[str, str, str]]:
@@ -106,6 +105,8 @@ def _parse(name: str, text: str, entry: "dataclasses.Field[Any]") -> Any:
         raise SettingsError(f"{name}={text}: must be one of {', '.join(choices)}")
     if entry.name == "bind" and not _is_address(text):
         raise SettingsError(f"{name}={text}: must be <address>:<port>, an IPv6 address in brackets")
+    if entry.name == "otlp_endpoint" and text and not text.startswith(("http://", "https://")):
+        raise SettingsError(f"{name}={text}: must be a URL, http:// or https://")
     return text
 
 

@@ -1,5 +1,7 @@
 """/api/tasks: the short form, for curl."""
 
+from uuid import UUID
+
 from flask import Blueprint, Response, current_app, jsonify, request
 
 from service.api import find
@@ -33,9 +35,9 @@ def index() -> Response:
     return response
 
 
-@blueprint.get("/<text>")
-def show(text: str) -> Response:
-    return jsonify([_task(find(text))])
+@blueprint.get("/<uuid:id>")
+def show(id: UUID) -> Response:
+    return jsonify([_task(find(str(id)))])
 
 
 def _task(prediction: Prediction) -> dict[str, str]:

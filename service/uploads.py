@@ -43,13 +43,10 @@ def read_upload(request: Request, raw: bool) -> Upload:
 
     Raises InvalidRequest, ImageTooLarge, UnsupportedMediaType or BodyTimeout.
     """
-    try:
-        if request.mimetype == "multipart/form-data":
-            return _read_multipart(request)
-        if raw and request.mimetype.startswith("image/"):
-            return Upload(_read_raw(request), "")
-    except RequestEntityTooLarge as error:
-        raise ImageTooLarge(f"the request body is larger than {request.max_content_length} bytes") from error
+    if request.mimetype == "multipart/form-data":
+        return _read_multipart(request)
+    if raw and request.mimetype.startswith("image/"):
+        return Upload(read_body(request), "")
     wanted = "multipart/form-data" + (" or image/*" if raw else "")
     raise UnsupportedMediaType(f"the body must be {wanted}, not {request.mimetype or 'without a type'}")
 
@@ -62,9 +59,21 @@ def read_key(request: Request) -> str | None:
     return key
 
 
+def read_body(request: Request) -> bytes:
+    """The whole body; raises InvalidRequest, ImageTooLarge or BodyTimeout."""
+    body = io.BytesIO()
+    while chunk := _read_chunk(request):
+        body.write(chunk)
+    if request.content_length is not None and body.tell() < request.content_length:
+        raise InvalidRequest(f"the body ended after {body.tell()} of {request.content_length} bytes")
+    return body.getvalue()
+
+
 def _read_chunk(request: Request) -> bytes:
     try:
         return request.stream.read(_CHUNK)
+    except RequestEntityTooLarge as error:
+        raise ImageTooLarge(f"the request body is larger than {request.max_content_length} bytes") from error
     except ParseException as error:
         raise InvalidRequest(f"the chunked body is malformed: {error}") from error
 
@@ -74,15 +83,6 @@ def _pieces(request: Request) -> Iterator[bytes]:
     while chunk := _read_chunk(request):
         for start in range(0, len(chunk), _PIECE):
             yield chunk[start : start + _PIECE]
-
-
-def _read_raw(request: Request) -> bytes:
-    body = io.BytesIO()
-    while chunk := _read_chunk(request):
-        body.write(chunk)
-    if request.content_length is not None and body.tell() < request.content_length:
-        raise InvalidRequest(f"the body ended after {body.tell()} of {request.content_length} bytes")
-    return body.getvalue()
 
 
 def _read_multipart(request: Request) -> Upload:

@@ -43,7 +43,7 @@ SEND_SECONDS = 10
 
 HEAD_END = b"\r\n\r\n"
 LIVENESS = b"GET /livez "
-PROBES = (b"GET /readyz ", b"GET /metrics ")
+PROBES = (b"GET /readyz ", b"GET /metrics ", b"GET /v2/health/")
 PROBE_THREADS = 2
 
 # Heads and small bodies come in one read; a thread reads the rest of a large one with less copying.

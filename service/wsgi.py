@@ -13,6 +13,7 @@ from service.bundle import read_bundle
 from service.inference import Classifier
 from service.settings import Settings, model_folder
 from service.store import Store
+from service.tracing import NoSpans, Spans
 
 _LOG = logging.getLogger(__name__)
 
@@ -22,10 +23,19 @@ def build(settings: Settings) -> Flask:
     threading.excepthook = end_worker
     classifier = Classifier(read_bundle(model_folder(settings)), settings.max_inferences)
     store = _open_store(settings)
-    app = create_app(settings, classifier, store)
+    app = create_app(settings, classifier, store, _open_spans(settings))
     bundle = classifier.bundle
     metrics.model_info.labels(bundle.name, bundle.version, bundle.digest).set(1)
     return app
+
+
+def _open_spans(settings: Settings) -> Spans:
+    if not settings.otlp_endpoint:
+        return NoSpans()
+    # Imported here, for it costs memory and start-up time.
+    from service.spans import OtlpSpans
+
+    return OtlpSpans(settings.otlp_endpoint)
 
 
 def end_worker(death: threading.ExceptHookArgs) -> None:

@@ -32,7 +32,8 @@ from service.store.cassandra import CassandraStore
 from service.store.connection import FAILURES, open_cluster
 from service.store.schema import apply
 from service.store.sqlite import SqliteStore
-from tests.running import Service, until
+from tests import contract
+from tests.running import SERVICES, Service, until
 
 ROOT = Path(__file__).parent.parent
 MLP = ROOT / "models/fashion-mnist-mlp/1.0.0"
@@ -48,10 +49,22 @@ CASSANDRA_PORT = int(os.environ.get("CASSANDRA_PORT", "9042"))
 
 
 class Client(FlaskClient):
-    """Closes each answer once it is read, as a server does."""
+    """Closes each answer once it is read, as a server does, and holds it against the description."""
+
+    undescribed: frozenset[str] = frozenset()
 
     def open(self, *args: Any, buffered: bool = True, **kwargs: Any) -> TestResponse:
-        return super().open(*args, buffered=buffered, **kwargs)
+        answer = super().open(*args, buffered=buffered, **kwargs)
+        asked = answer.request
+        if asked.path not in self.undescribed:
+            contract.check(
+                asked.method, asked.path, answer.status_code, answer.headers, answer.data if buffered else None
+            )
+        return answer
+
+
+Flask.test_client_class = Client
+contract.check_requests(SERVICES)
 
 
 def lacking(line: str, variable: str = "CASSANDRA") -> NoReturn:
@@ -163,9 +176,7 @@ def make_app(tmp_path: Path, classifier: Classifier) -> Iterator[Callable[..., F
 
     def make(**options: object) -> Flask:
         stores.append(SqliteStore(str(tmp_path / "app.sqlite"), lambda _: None))
-        app = create_app(Settings(**options), classifier, stores[-1])
-        app.test_client_class = Client
-        return app
+        return create_app(Settings(**options), classifier, stores[-1])
 
     yield make
     for store in stores:

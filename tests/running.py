@@ -6,13 +6,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import requests
 
 ENDED_WITHIN = 30
+# Where those run, or ran, that a test has started.
+SERVICES: set[str] = set()
 
 
 def until(condition: Callable[[], object], seconds: float = 30) -> None:
@@ -47,6 +50,7 @@ class Service:
     ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        SERVICES.add(self.url)
         self.log = log
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("LOOKBOOK_", "PROMETHEUS_"))}
         settings = {
@@ -90,6 +94,14 @@ class Service:
         """Memory of the workers, in bytes."""
         pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self.workers()]
         return sum(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    def most_resident(self, sending: Sequence["Future[Any]"]) -> int:
+        """The most memory that the workers have until all these are done, in bytes."""
+        most = 0
+        while not all(future.done() for future in sending):
+            most = max(most, self.resident())
+            time.sleep(0.005)
+        return most
 
     def send(self, data: bytes, **headers: str) -> requests.Response:
         return requests.post(

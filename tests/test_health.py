@@ -18,3 +18,9 @@ def test_alive_but_not_ready_before_the_store_was_reached(serve: Callable[..., S
     assert response.status_code == 503
     assert response.json()["status"] == "starting"
     assert "refused" in response.json()["store"]
+    for path, body in (
+        ("/v2/health/ready", {"ready": False}),
+        ("/v2/models/fashion-mnist-mlp/ready", {"name": "fashion-mnist-mlp", "ready": False}),
+    ):
+        response = requests.get(f"{service.url}{path}", timeout=5)
+        assert (response.status_code, response.json()) == (503, body)

@@ -38,6 +38,7 @@ def test_the_bundle_is_read_with_the_standard_library_alone() -> None:
     [
         ("ai_edge_litert", {"service/inference.py"}),
         ("cassandra", {f"service/store/{name}.py" for name in ("cassandra", "connection", "roles", "schema")}),
+        ("opentelemetry", {"service/spans.py"}),
         ("kubernetes", {"service/cluster.py"}),
         ("requests", {"service/client.py"}),
         ("rich", {"service/progress.py"}),

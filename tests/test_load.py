@@ -108,12 +108,9 @@ def test_uploads_at_the_limits_fit_into_memory(serve: Callable[..., Service], ki
             f"{service.url}/v1/predictions", picture, headers={"Content-Type": "image/png"}, timeout=120
         )
 
-    most = 0
     with ThreadPoolExecutor(100) as pool:
         sending = [pool.submit(send) for _ in range(100)]
-        while not all(future.done() for future in sending):
-            most = max(most, service.resident())
-            time.sleep(0.01)
+        most = service.most_resident(sending)
     assert {future.result().status_code for future in sending} == {201, 503}
     assert most < 512_000_000
 

@@ -53,6 +53,16 @@ def walk(store: Store, limit: int, **options: object) -> list[Prediction]:
         query = Query(limit, after=page.next, label=query.label, since=query.since, until=query.until)
 
 
+def test_what_is_put_together_is_got(store: Store) -> None:
+    make = id_maker(shards=2)
+    entries = [(replace(made_at(START), id=make()), thumbnail) for thumbnail in (b"one", None, b"three")]
+    store.put_all(entries)
+    for prediction, thumbnail in entries:
+        assert store.get(prediction.id) == prediction
+        assert store.thumbnail(prediction.id) == thumbnail
+    assert [item.id for item in store.page(Query(10)).items] == [entry.id for entry, _ in entries[::-1]]
+
+
 def test_what_is_put_is_got(store: Store) -> None:
     prediction = made_at(START, name="../../\ufffd\N{SNOWMAN}'; DROP TABLE predictions")
     store.put(prediction, b"thumbnail")

@@ -40,6 +40,7 @@ def test_bad_calls_are_named(client: FlaskClient) -> None:
     assert client.get("/api/tasks?limit=-1").status_code == 400
     assert client.get("/api/tasks?label=Bag").status_code == 400
     assert client.get("/api/tasks/unknown").json["error"]["code"] == "not_found"
+    assert client.get("/api/tasks/upload").status_code == 405
     raw = client.post("/api/tasks/upload", data=BAG.read_bytes(), content_type="image/png")
     assert (raw.status_code, raw.json["error"]["code"]) == (415, "unsupported_media_type")
     assert client.get("/api/tasks").json == []

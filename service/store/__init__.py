@@ -64,6 +64,9 @@ class Store(Protocol):
     def put(self, prediction: Prediction, thumbnail: bytes | None) -> None:
         """Store; once this returns, a crash does not lose it."""
 
+    def put_all(self, entries: Sequence[tuple[Prediction, bytes | None]]) -> None:
+        """Store predictions with their thumbnails: all of them, once this returns; where it raises, maybe some."""
+
     def put_if_absent(self, prediction: Prediction, thumbnail: bytes | None) -> Prediction:
         """Store unless its id is taken; what stands there then."""
 

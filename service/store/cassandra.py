@@ -1,7 +1,7 @@
 """The store for many machines: Cassandra."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import chain, groupby
 from typing import Any
@@ -63,11 +63,18 @@ class CassandraStore:
         self.close = self._connection.close
 
     def put(self, prediction: Prediction, thumbnail: bytes | None) -> None:
-        self._note_bucket(prediction.id)
-        picture = self._start_thumbnail(prediction, thumbnail)
-        self._connection.execute("put", self._row(prediction))
-        if picture:
-            self._connection.finish(picture)
+        self.put_all([(prediction, thumbnail)])
+
+    def put_all(self, entries: Sequence[tuple[Prediction, bytes | None]]) -> None:
+        started: list[ResponseFuture] = []
+        for prediction, thumbnail in entries:
+            self._note_bucket(prediction.id)
+            picture = self._start_thumbnail(prediction, thumbnail)
+            started.append(self._connection.start("put", self._row(prediction)))
+            if picture:
+                started.append(picture)
+        for future in started:
+            self._connection.finish(future)
 
     def put_if_absent(self, prediction: Prediction, thumbnail: bytes | None) -> Prediction:
         self._note_bucket(prediction.id)

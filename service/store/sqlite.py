@@ -51,8 +51,12 @@ class SqliteStore:
         self._sweeper.start()
 
     def put(self, prediction: Prediction, thumbnail: bytes | None) -> None:
+        self.put_all([(prediction, thumbnail)])
+
+    def put_all(self, entries: Sequence[tuple[Prediction, bytes | None]]) -> None:
         with self._transaction() as connection:
-            self._insert(connection, prediction, thumbnail)
+            for prediction, thumbnail in entries:
+                self._insert(connection, prediction, thumbnail)
 
     def put_if_absent(self, prediction: Prediction, thumbnail: bytes | None) -> Prediction:
         with self._transaction() as connection:
