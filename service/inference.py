@@ -23,15 +23,20 @@ class Classifier:
         content = bundle.model.read_bytes()
         for _ in range(interpreters):
             self._free.put(_interpreter(bundle, content))
+        # The same in each of them, and slow to ask for.
+        interpreter = self._free.get()
+        self._input = interpreter.get_input_details()[0]["index"]
+        self._output = interpreter.get_output_details()[0]["index"]
+        self._free.put(interpreter)
         self._check_golden()
 
     def classify(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores of shape (labels,) for an array of shape (1, height, width, channels)."""
         interpreter = self._free.get()
         try:
-            interpreter.set_tensor(interpreter.get_input_details()[0]["index"], array)
+            interpreter.set_tensor(self._input, array)
             interpreter.invoke()
-            scores: NDArray[np.float32] = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
+            scores: NDArray[np.float32] = interpreter.get_tensor(self._output)[0]
             return scores
         finally:
             self._free.put(interpreter)

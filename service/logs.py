@@ -34,8 +34,7 @@ CONFIG: dict[str, Any] = {
     "loggers": {
         # service.store.connection says in one line what the driver says each second in many.
         "cassandra": {"level": "CRITICAL"},
-        # gunicorn's own loggers: one handler is enough, and requests are logged by the app.
+        # gunicorn's own logger: one handler is enough.
         "gunicorn.error": {"level": "INFO", "propagate": True, "handlers": []},
-        "gunicorn.access": {"level": "CRITICAL", "propagate": False, "handlers": []},
     },
 }

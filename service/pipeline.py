@@ -31,7 +31,8 @@ class Pipeline:
         self._spans = spans
         self._make_id: Callable[[], UUID] = id_maker(settings.shards)
         # Decoding, too: it is what takes the memory.
-        self._slots = threading.BoundedSemaphore(settings.max_inferences)
+        slots = settings.max_inferences
+        self._slots = threading.Lock() if slots == 1 else threading.BoundedSemaphore(slots)
         self._key_locks = [threading.Lock() for _ in range(64)]
 
     def answer(self, upload: Upload, key: str | None) -> tuple[Prediction, bool]:

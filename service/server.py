@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
+from gunicorn import glogging
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
@@ -35,6 +36,13 @@ class Master(Arbiter):  # type: ignore[misc]
         super().halt(reason, exit_status)
 
 
+class Logger(glogging.Logger):  # type: ignore[misc]
+    """Has no access log, which gunicorn would make for each request even where nothing is written: app.py has one."""
+
+    def access(self, *_: object) -> None:
+        pass
+
+
 class Server(BaseApplication):  # type: ignore[misc]
     """Runs `workers` processes, each of which builds the application after its fork."""
 
@@ -55,6 +63,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "graceful_timeout": 25,
             "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,
             "logconfig_dict": logs.CONFIG,
+            "logger_class": Logger,
             # Nothing here depends on them: whoever sends one must not change or break an answer.
             "forwarder_headers": "",
             "secure_scheme_headers": {},

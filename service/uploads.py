@@ -9,7 +9,7 @@ from flask import Request
 from gunicorn.http.errors import ParseException
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
+from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData, State
 
 from service.errors import ImageTooLarge, InvalidRequest, UnsupportedMediaType
 
@@ -78,18 +78,25 @@ def _read_chunk(request: Request) -> bytes:
         raise InvalidRequest(f"the chunked body is malformed: {error}") from error
 
 
-def _pieces(request: Request) -> Iterator[bytes]:
-    """The body in pieces so small that the search for a part's end, which is slow, sees only the last."""
+def _pieces(request: Request, decoder: MultipartDecoder) -> Iterator[bytes]:
+    """The body: what surely is a part's data at once, the rest in pieces, for in those the decoder's search is slow."""
+    delimiter = b"--" + decoder.boundary
     while chunk := _read_chunk(request):
-        for start in range(0, len(chunk), _PIECE):
-            yield chunk[start : start + _PIECE]
+        start = 0
+        while start < len(chunk):
+            end = start + _PIECE
+            if decoder.state is State.DATA:
+                found = chunk.find(delimiter, start)
+                end = max(end, found if found >= 0 else len(chunk))
+            yield chunk[start:end]
+            start = end
 
 
 def _read_multipart(request: Request) -> Upload:
     """Werkzeug's own form parser would turn a part without a file name into text."""
     boundary = request.mimetype_params.get("boundary", "")
     decoder = _Decoder(boundary.encode("ascii", "replace"), max_parts=MAX_PARTS)
-    pieces = _pieces(request)
+    pieces = _pieces(request, decoder)
     pictures: list[tuple[str, io.BytesIO]] = []
     others: list[str] = []
     part: io.BytesIO | None = None

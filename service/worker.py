@@ -60,9 +60,12 @@ _REFUSALS = {
 
 
 class Socket(socket.socket):
-    """A client's: what is sent has to be read before a deadline, all of it."""
+    """A client's: what is sent has to be read before a deadline, all of it. Never blocks without one."""
 
     _deadline = 0.0
+
+    def setblocking(self, _: bool) -> None:
+        """gunicorn changes the mode for each request, with a call to the system."""
 
     def allow(self, seconds: float) -> None:
         """From now on, sending may take so long altogether; 0: what the system's buffer takes at once."""
@@ -75,8 +78,7 @@ class Socket(socket.socket):
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Raises BrokenPipeError, which gunicorn takes for a client that went away."""
         try:
-            # Nearly always all of it: a timeout would cost a change of the socket's mode and a poll.
-            sent = super().send(data, flags | socket.MSG_DONTWAIT)
+            sent = super().send(data, flags)  # nearly always all of it
         except BlockingIOError:
             sent = 0
         if sent < len(data):
@@ -88,6 +90,8 @@ class Socket(socket.socket):
             super().sendall(data, flags)
         except (TimeoutError, BlockingIOError):
             raise BrokenPipeError(errno.EPIPE, "the answer was not read in time") from None
+        finally:
+            self.settimeout(0)
 
 
 class Source:
@@ -103,6 +107,8 @@ class Source:
 
     def recv(self, size: int) -> bytes:
         """Raises BodyTimeout, which passes through Werkzeug's stream where an OSError would not."""
+        with suppress(BlockingIOError):
+            return self._sock.recv(size)
         left = self._deadline - time.monotonic()
         try:
             self._sock.settimeout(max(left, 0))
@@ -110,7 +116,7 @@ class Source:
         except (TimeoutError, BlockingIOError):
             raise BodyTimeout("the request body did not arrive in time") from None
         finally:
-            self._sock.settimeout(None)
+            self._sock.settimeout(0)
 
 
 class Connection(TConn):  # type: ignore[misc]
@@ -153,6 +159,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             return
         self.nr_conns += 1
         own = Socket(sock.family, sock.type, sock.proto, sock.detach())
+        own.settimeout(0)
         self._await_head(Connection(self.cfg, own, client, listener.getsockname()))
 
     def on_client_socket_readable(self, conn: Connection, client: socket.socket) -> None:
@@ -174,7 +181,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             return
         conn.head += conn.parser.unreader.take_buffered()
         if conn.head:
-            conn.sock.setblocking(False)
             self._await_head(conn)
             return
         super().finish_request(conn, future)
@@ -276,7 +282,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.nr_conns -= 1
             conn.close()
             return
-        conn.sock.setblocking(False)
         conn.timeout = time.monotonic() + LINGER_SECONDS
         self.lingering.append(conn)
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_lingering_readable, conn))
