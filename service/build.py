@@ -66,8 +66,11 @@ def build(
         raise BundleError(f"no pictures in {folder}")
     builder = _builder()
     source = builder.Source(model, words, pixels, resize)
-    for line in builder.build(source, name, version, licence, found, target):
-        click.echo(line)
+    try:
+        for line in builder.build(source, name, version, licence, found, target):
+            click.echo(line)
+    except OSError as error:
+        raise BundleError(f"{target} can't be written: {error}") from error
     click.echo(f"try it: lookbook classify --bundle {target} PICTURE")
 
 

@@ -67,12 +67,11 @@ def classify(
     else:
         jobs = jobs or available_cpus()
         labels, one = _on_the_spot(bundle or model_folder(Settings()), jobs)
-    shown = {path: click.format_filename(path) for path in found}
     write = output.writer(
         form,
         ("path", *output.CELLS, "id", "created_at", "error"),
         {
-            "path": min(WIDEST_PATH, max(map(len, shown.values()))),
+            "path": min(WIDEST_PATH, max(len(click.format_filename(path)) for path in found)),
             "label": max(map(len, labels)),
             "score": 6,
             "others": 0,
@@ -140,12 +139,12 @@ def _on_the_spot(folder: Path, jobs: int) -> tuple[list[str], Classify]:
     from service.inference import Classifier
     from service.preprocessing import preprocess
 
-    bundle = read_bundle(folder)
+    bundle, max_pixels = read_bundle(folder), Settings().max_pixels
     with quiet():
         classifier = Classifier(bundle, jobs)
 
     def classify(_: str, data: bytes) -> dict[str, Any]:
-        top = classifier.top(classifier.classify(preprocess(data, bundle.input, Settings().max_pixels)))
+        top = classifier.top(classifier.classify(preprocess(data, bundle.input, max_pixels)))
         return {
             "label": top[0][0],
             "score": top[0][1],

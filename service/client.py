@@ -94,7 +94,9 @@ class _Bearer(AuthBase):
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if self._token:
-            request.headers["Authorization"] = f"Bearer {self._token}"
+            # Latin-1, in which http.client sends, for these to be the token's bytes in UTF-8.
+            token = self._token.encode().decode("latin-1")
+            request.headers["Authorization"] = f"Bearer {token}"
         return request
 
 

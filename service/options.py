@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -17,8 +18,14 @@ def moment(_context: click.Context, _parameter: click.Parameter, value: str | No
 
 
 def _url(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    if value and not value.startswith(("http://", "https://")):
-        raise click.BadParameter(f"{value!r} does not begin with http:// or https://")
+    if value and not re.match(r"https?://[^/?#]", value):
+        raise click.BadParameter(f"{value!r} is no address such as http://127.0.0.1:8080")
+    return value
+
+
+def _token(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value and not value.isprintable():
+        raise click.BadParameter("a token has no line breaks or other unprintable characters")
     return value
 
 
@@ -29,6 +36,7 @@ def server_options(default: str | None = None) -> Callable[[Command], Command]:
         for option in (
             click.option(
                 "--token",
+                callback=_token,
                 envvar="LOOKBOOK_TOKEN",
                 show_envvar=True,
                 help="The server's bearer token, where it has one.",

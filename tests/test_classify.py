@@ -123,7 +123,9 @@ def test_a_name_steers_no_terminal(tmp_path: Path) -> None:
     ("arguments", "complaint"),
     [
         ([], "Missing argument 'PATH...'"),
-        (["x.png", "--url", "127.0.0.1:8080"], "does not begin with http:// or https://"),
+        (["x.png", "--url", "127.0.0.1:8080"], "'127.0.0.1:8080' is no address such as http://127.0.0.1:8080"),
+        (["x.png", "--url", "http://"], "'http://' is no address"),
+        (["x.png", "--token", "a\nb"], "a token has no line breaks"),
         (["x.png", "--url", "http://127.0.0.1", "--bundle", "x"], "exclude each other"),
         (["training"], "no pictures in training"),
     ],
