@@ -44,6 +44,7 @@ def test_an_address_is_taken(address: str) -> None:
         ("LOOKBOOK_SERVICE_PORT_HTTP", "80", "enableServiceLinks: false"),
         ("LOOKBOOK_CASSANDRA_PORT", "tcp://10.0.0.1:9042", "enableServiceLinks: false"),
         ("LOOKBOOK_CASSANDRA_PORT", "9042x", "must be a whole number"),
+        ("LOOKBOOK_OTLP_ENDPOINT", "collector:4317", "must be a URL"),
         ("LOOKBOOK_BIND", "nonsense", "must be <address>:<port>"),
         ("LOOKBOOK_BIND", "127.0.0.1:99999", "must be <address>:<port>"),
         ("LOOKBOOK_BIND", "8080", "must be <address>:<port>"),
