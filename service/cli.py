@@ -6,8 +6,8 @@ import textwrap
 
 import click
 
+from service import reload, server
 from service.model import model
-from service.server import run
 from service.settings import Settings, SettingsError, table
 
 
@@ -37,7 +37,9 @@ def serve() -> None:
                 f"lookbook: no LOOKBOOK_TOKENS_FILE: anybody who reaches {settings.bind} may read and write",
                 file=sys.stderr,
             )
-        run(settings)
+        if settings.reload:
+            reload.run({**os.environ, "LOOKBOOK_RELOAD": "false"})
+        server.run(settings)
     except SettingsError as error:
         print(f"lookbook: {error}", file=sys.stderr)
         sys.exit(2)

@@ -59,7 +59,6 @@ class Server(BaseApplication):  # type: ignore[misc]
             "secure_scheme_headers": {},
             "control_socket_disable": True,
             "proc_name": "lookbook",
-            "reload": settings.reload,
             "child_exit": _forget_worker,
             "on_exit": lambda server: shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"]),
         }

@@ -53,7 +53,7 @@ class Settings:
         1, "pictures decoded and classified in a worker at once; at 1 it keeps to one CPU at a time", least=1
     )
     body_timeout: int = _setting(10, "seconds in which a request body must arrive", least=1)
-    reload: bool = _setting(False, "start workers anew when code changes, for development")
+    reload: bool = _setting(False, "start anew when code changes, for development")
     tokens_file: str = _setting("", "file of bearer tokens, one a line; empty: anybody may read and write")
 
     @classmethod
