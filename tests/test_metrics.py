@@ -8,7 +8,7 @@ import requests
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.conftest import BAG, ROOT
+from tests.conftest import BAG, CHART
 from tests.running import Service, until
 
 
@@ -49,7 +49,7 @@ _GIVEN = {"namespace", "service", "pod"}
 
 def expressions() -> list[str]:
     """Those of the chart's alerts and of its dashboard's panels."""
-    files = ROOT / "charts/lookbook/files"
+    files = CHART / "files"
     alerts = [rule["expr"] for rule in yaml.safe_load((files / "alerts.yaml").read_text())]
     panels = json.loads((files / "dashboard.json").read_text())["panels"]
     return alerts + [target["expr"] for panel in panels for target in panel.get("targets", [])]
