@@ -55,7 +55,7 @@ for command in (classify, history, model, completion):
 def serve() -> None:
     """Serve pictures' classes over HTTP."""
     # Imported here: the other commands start faster without.
-    from service.server import run
+    from service import reload, server
 
     try:
         settings = Settings.from_environment(os.environ)
@@ -64,7 +64,9 @@ def serve() -> None:
                 f"lookbook: no LOOKBOOK_TOKENS_FILE: anybody who reaches {settings.bind} may read and write",
                 file=sys.stderr,
             )
-        run(settings)
+        if settings.reload:
+            reload.run({**os.environ, "LOOKBOOK_RELOAD": "false"})
+        server.run(settings)
     except SettingsError as error:
         print(f"lookbook: {error}", file=sys.stderr)
         sys.exit(2)

@@ -69,8 +69,6 @@ class Server(BaseApplication):  # type: ignore[misc]
             "secure_scheme_headers": {},
             "control_socket_disable": True,
             "proc_name": "lookbook",
-            "reload": settings.reload,
-            "reload_extra_files": [str(path) for path in Path(__file__).with_name("web").iterdir()],
             "child_exit": _forget_worker,
             "on_exit": lambda server: shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"]),
         }

@@ -56,7 +56,7 @@ class Settings:
     )
     max_batch: int = _setting(32, "pictures in one call of /v2", least=1)
     body_timeout: int = _setting(10, "seconds in which a request body must arrive", least=1)
-    reload: bool = _setting(False, "start workers anew when code changes, for development")
+    reload: bool = _setting(False, "start anew when code changes, for development")
     otlp_endpoint: str = _setting(
         "", "OpenTelemetry collector that gets spans; where this is not set, OTEL_EXPORTER_OTLP_ENDPOINT counts"
     )

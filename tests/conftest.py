@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+import yaml
 from cassandra.cluster import Session
 from flask import Flask
 from flask.testing import FlaskClient
@@ -40,6 +41,8 @@ MLP = ROOT / "models/fashion-mnist-mlp/1.0.0"
 CLOTHES = ROOT / "models/lookbook-clothes/1.0.0"
 PHOTOS = ROOT / "tests/data/photos"
 BAG = MLP / "golden/fashion-8.png"
+
+CHART = ROOT / "charts/lookbook"
 
 # The tests of a cluster run alone: `make e2e`.
 collect_ignore = [] if "E2E" in os.environ else ["e2e"]
@@ -221,6 +224,16 @@ def altered(tmp_path: Path) -> Callable[[Callable[[dict], None]], Path]:
         return folder
 
     return make
+
+
+@pytest.fixture
+def next_chart(tmp_path: Path) -> Path:
+    """The chart as its next release."""
+    folder = tmp_path / "lookbook"
+    shutil.copytree(CHART, folder)
+    meta = yaml.safe_load((folder / "Chart.yaml").read_text())
+    (folder / "Chart.yaml").write_text(yaml.safe_dump({**meta, "version": "9.9.9", "appVersion": "9.9.9"}))
+    return folder
 
 
 def encoded(image: Image.Image, format: str = "PNG", **options: object) -> bytes:

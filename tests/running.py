@@ -37,6 +37,14 @@ def free_port(host: str = "127.0.0.1") -> int:
         return int(sock.getsockname()[1])
 
 
+def error_code(url: str) -> str | None:
+    """That of the error with which `url` answers; None where nothing does."""
+    try:
+        return str(requests.get(url, timeout=5).json()["error"]["code"])
+    except requests.RequestException:
+        return None
+
+
 class Service:
     """A running server: `url`, and what it wrote to `log`."""
 

@@ -3,9 +3,10 @@ from dataclasses import replace
 
 import pytest
 from cassandra import Unauthorized
-from cassandra.cluster import Session
+from cassandra.cluster import NoHostAvailable, Session
 
 from service.settings import Settings
+from service.store import roles
 from service.store.connection import FAILURES, open_cluster
 from service.store.roles import admit_service
 from tests.running import until
@@ -55,3 +56,14 @@ def test_a_new_password_is_taken(service: Settings, cassandra_session: Session) 
         return True
 
     until(taken)
+
+
+def test_a_busy_node_is_no_refused_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The driver lists the hosts alone where a node took the first connection and was too slow for the second."""
+
+    def busy(*_: object) -> None:
+        raise NoHostAvailable("Unable to connect to any servers", ["127.0.0.1"])
+
+    monkeypatch.setattr(roles, "open_cluster", busy)
+    with pytest.raises(NoHostAvailable):
+        roles.way_in(Settings())

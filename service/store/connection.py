@@ -27,6 +27,9 @@ from service.store import TIMEOUT
 # ErrorMessage: what a server says that the driver has no exception for.
 FAILURES = (DriverException, NoHostAvailable, ConnectionException, ErrorMessage, OSError)
 
+# Seconds where no client waits for an answer.
+PATIENT = 10.0
+
 _LOG = logging.getLogger(__name__)
 _PROBE_SECONDS = 1.0
 _IMPATIENT_SECONDS = 0.4
@@ -34,16 +37,16 @@ _REBUILD_SECONDS = 3.0
 _NOT_REACHED = "not reached yet"
 
 
-def open_cluster(settings: Settings) -> Cluster:
+def open_cluster(settings: Settings, timeout: float = TIMEOUT) -> Cluster:
     """A cluster for the settings' contact points, which the driver resolves now and never again.
 
-    Raises OSError where none has an address.
+    `timeout` in seconds, of each connection and request. Raises OSError where none has an address.
     """
     profile = ExecutionProfile(
         load_balancing_policy=DCAwareRoundRobinPolicy(settings.cassandra_local_dc),
         consistency_level=ConsistencyLevel.LOCAL_QUORUM,
         serial_consistency_level=ConsistencyLevel.LOCAL_SERIAL,
-        request_timeout=TIMEOUT,
+        request_timeout=timeout,
         # A node that falls silent is taken for down only after seconds: meanwhile another one is asked, too.
         speculative_execution_policy=ConstantSpeculativeExecutionPolicy(_IMPATIENT_SECONDS, 1),
         row_factory=tuple_factory,
@@ -52,12 +55,14 @@ def open_cluster(settings: Settings) -> Cluster:
     if settings.cassandra_username:
         login = PlainTextAuthProvider(settings.cassandra_username, settings.cassandra_password)
     try:
-        return _cluster(settings, profile, login)
+        return _cluster(settings, profile, login, timeout)
     except UnresolvableContactPoints as error:
         raise OSError(f"no address is known for {settings.cassandra_contact_points}") from error
 
 
-def _cluster(settings: Settings, profile: ExecutionProfile, login: PlainTextAuthProvider | None) -> Cluster:
+def _cluster(
+    settings: Settings, profile: ExecutionProfile, login: PlainTextAuthProvider | None, timeout: float
+) -> Cluster:
     return Cluster(
         [point.strip() for point in settings.cassandra_contact_points.split(",")],
         port=settings.cassandra_port,
@@ -69,8 +74,8 @@ def _cluster(settings: Settings, profile: ExecutionProfile, login: PlainTextAuth
         protocol_version=4,
         compression=False,
         reconnection_policy=ConstantReconnectionPolicy(1.0, max_attempts=None),
-        connect_timeout=TIMEOUT,
-        control_connection_timeout=TIMEOUT,
+        connect_timeout=timeout,
+        control_connection_timeout=timeout,
         idle_heartbeat_interval=2,
         idle_heartbeat_timeout=2,
         schema_metadata_enabled=False,

@@ -8,7 +8,7 @@ from cassandra.query import SimpleStatement
 
 from service.errors import StoreUnavailable
 from service.settings import Settings
-from service.store.connection import open_cluster
+from service.store.connection import PATIENT, open_cluster
 
 FIRST = "cassandra"  # the first superuser and its password, both known to everybody
 
@@ -53,10 +53,12 @@ def admit_service(session: Session, settings: Settings) -> None:
 
 def _can_log_in(settings: Settings) -> bool:
     try:
-        with open_cluster(settings) as cluster:
+        with open_cluster(settings, PATIENT) as cluster:
             cluster.connect()
     except NoHostAvailable as error:
-        if all(isinstance(reason, AuthenticationFailed) for reason in error.errors.values()):
+        # A list of hosts where the driver knows no reasons.
+        reasons = list(error.errors.values()) if isinstance(error.errors, dict) else []
+        if reasons and all(isinstance(reason, AuthenticationFailed) for reason in reasons):
             return False
         raise
     return True

@@ -12,7 +12,7 @@ from cassandra.cluster import Session
 from service.errors import StoreUnavailable
 from service.settings import Settings, SettingsError
 from service.store.cassandra import entry_seconds
-from service.store.connection import FAILURES, open_cluster
+from service.store.connection import FAILURES, PATIENT, open_cluster
 from service.store.roles import admit_service, make_admin, retire_first, way_in
 
 _WAIT_SECONDS = 120
@@ -121,11 +121,11 @@ def main() -> int:
 def _prepare(settings: Settings) -> None:
     ours = bool(settings.cassandra_service_username)
     if ours:
-        with open_cluster(way_in(settings)) as cluster:
+        with open_cluster(way_in(settings), PATIENT) as cluster:
             session = cluster.connect()
             check_replication(session, settings)
             make_admin(session, settings)
-    with open_cluster(settings) as cluster:
+    with open_cluster(settings, PATIENT) as cluster:
         session = cluster.connect()
         if ours:
             retire_first(session)

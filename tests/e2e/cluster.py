@@ -15,7 +15,6 @@ from kubernetes.client.exceptions import ApiException
 from tests.conftest import ROOT
 from tests.running import until
 
-CHART = ROOT / "charts/lookbook"
 RELEASE = "lookbook"
 NODE_PORT = 30080
 # Cassandra nodes small enough for three on one machine, and soon up.
@@ -77,9 +76,9 @@ class Cluster:
     def until_ready(self, component: str, count: int, seconds: float = 240) -> None:
         until(lambda: len(self.ready(component)) == len(self.pods(component)) == count, seconds)
 
-    def until_rolled_out(self, seconds: float = 240) -> None:
-        """The newest pods of the service alone are there, and ready."""
-        self.kubectl("rollout", "status", f"deployment/{RELEASE}", f"--timeout={seconds:.0f}s", seconds=seconds + 10)
+    def until_rolled_out(self, target: str = f"deployment/{RELEASE}", seconds: float = 240) -> None:
+        """Its newest pods alone are there, and ready."""
+        self.kubectl("rollout", "status", target, f"--timeout={seconds:.0f}s", seconds=seconds + 10)
 
     def delete_pod(self, name: str, **options: Any) -> None:
         self.core.delete_namespaced_pod(name, self.namespace, **options)

@@ -1,10 +1,12 @@
 """Three Cassandra nodes, and what may befall them and the rest, under load."""
 
+import base64
 from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.cluster import CHART, RELEASE, SMALL, Cluster, served
+from tests.conftest import CHART
+from tests.e2e.cluster import RELEASE, SMALL, Cluster, served
 from tests.e2e.load import load, nothing_failed
 from tests.running import until
 
@@ -23,9 +25,16 @@ def restarts(cluster: Cluster) -> dict[str, int]:
     return {pod.metadata.name: pod.status.container_statuses[0].restart_count for pod in cluster.ready("service")}
 
 
-def test_three_nodes_hold_the_roles(cluster: Cluster) -> None:
+def test_three_nodes_hold_three_copies(cluster: Cluster) -> None:
     assert len({pod.spec.node_name for pod in cluster.pods("cassandra")}) == NODES
-    assert "is up to date" in cluster.schema_log()
+    until(lambda: "is up to date" in cluster.schema_log(), 60)
+    secret = cluster.core.read_namespaced_secret(f"{RELEASE}-cassandra-admin", cluster.namespace)
+    login = [f"--{name}={base64.b64decode(secret.data[name]).decode()}" for name in ("username", "password")]
+    query = "SELECT JSON keyspace_name, replication FROM system_schema.keyspaces"
+    output = cluster.kubectl("exec", f"{RELEASE}-cassandra-0", "--", "cqlsh", *login, "-e", query)
+    for keyspace in ("lookbook", "system_auth"):
+        (row,) = [line for line in output.splitlines() if f'"{keyspace}"' in line]
+        assert '"datacenter1": "3"' in row
 
 
 def test_a_rolling_update(cluster: Cluster) -> None:

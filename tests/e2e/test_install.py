@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 import requests
+import yaml
 
-from tests.conftest import PHOTOS
-from tests.e2e.cluster import CHART, RELEASE, SMALL, URL, Cluster, run, seconds_of, served
+from tests.conftest import CHART, PHOTOS
+from tests.e2e.cluster import RELEASE, SMALL, URL, Cluster, run, seconds_of, served
 from tests.e2e.load import load
-from tests.running import until
+from tests.running import docker, until
 
 
 def classify() -> str:
@@ -78,6 +79,28 @@ def test_the_schema_job_runs_again_and_changes_nothing(cluster: Cluster, upgrade
     assert classify() == "Shirt"
 
 
+def test_the_notes_say_how_to_try_it_and_who_reads_everything(cluster: Cluster) -> None:
+    notes = cluster.helm("get", "notes", RELEASE)
+    assert "curl -F image=@picture.jpg http://127.0.0.1:8080/api/tasks/upload" in notes
+    assert "anybody who reaches the Service lookbook reads and writes everything" in notes
+
+
+@pytest.mark.parametrize(("image", "megabytes"), [("service", 350), ("modelInit", 260)])
+def test_images_are_small(image: str, megabytes: int) -> None:
+    name = yaml.safe_load((CHART / "values.yaml").read_text())["images"][image]
+    assert int(docker("image", "inspect", "--format={{.Size}}", name)) <= megabytes * 1_000_000
+
+
+def test_a_lone_cassandra_writes_at_once_and_asks_for_passwords(cluster: Cluster) -> None:
+    text = cluster.kubectl(
+        "exec", f"{RELEASE}-cassandra-0", "--container=cassandra", "--", "cat", "/etc/cassandra/cassandra.yaml"
+    )
+    settings = yaml.safe_load(text)
+    assert settings["commitlog_sync"] == "batch"
+    assert "PasswordAuthenticator" in str(settings["authenticator"])
+    assert "CassandraAuthorizer" in str(settings["authorizer"])
+
+
 def test_cassandra_s_first_superuser_is_locked_out(cluster: Cluster) -> None:
     output = cluster.kubectl(
         "exec",
@@ -113,8 +136,9 @@ def test_a_stray_pod_reaches_neither_cassandra_nor_the_models(cluster: Cluster) 
     assert [line.split()[0] for line in output.splitlines()] == ["refused"] * 3 + ["open"]
     # The same connections from a pod with the service's labels, so that it is the policy that refused.
     labels = cluster.ready("service")[0].metadata.labels | {"pod-template-hash": "none"}
-    output = cluster.stray("not-stray", image, _CONNECT.format(targets=[targets[0], targets[2]]), labels)
-    assert [line.split()[0] for line in output.splitlines()] == ["open"] * 2
+    allowed, forbidden = [targets[0], targets[2]], [targets[1], ("kubernetes.default", 443)]
+    output = cluster.stray("not-stray", image, _CONNECT.format(targets=allowed + forbidden), labels)
+    assert [line.split()[0] for line in output.splitlines()] == ["open"] * 2 + ["refused"] * 2
 
 
 def test_the_only_cassandra_node_deleted(cluster: Cluster) -> None:
@@ -188,7 +212,7 @@ def test_more_nodes_are_refused_without_a_repair(cluster: Cluster, upgrade: Call
     more = {"cassandra.nodes": 3, **SMALL}
     upgrade(wait=False, **more)
     until(lambda: "has 1 replicas in datacenter1 where 3 are asked for" in cluster.schema_log(), 120)
-    cluster.until_ready("cassandra", 3, 400)
+    cluster.until_rolled_out(f"statefulset/{RELEASE}-cassandra", 400)
     served()
     assert ids() == kept
     follow(cluster, "more-nodes")

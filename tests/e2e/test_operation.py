@@ -64,10 +64,13 @@ def test_autoscaling_switched_on_without_losing_a_pod(cluster: Cluster, upgrade:
     until(lambda: replicas(cluster) == 2, 240)
 
 
-def test_pods_come_with_load_and_go_with_it(cluster: Cluster) -> None:
+def test_pods_come_with_load_and_go_with_it(cluster: Cluster, upgrade: Callable[..., str], next_chart: Path) -> None:
+    """An upgrade to the next chart meanwhile leaves their number alone."""
     cluster.until_ready("service", 2)
-    with load(rate=50):
+    with load(rate=80):
         until(lambda: len(cluster.ready("service")) > 2, 240)
+        upgrade(wait=False, chart=next_chart)
+        assert replicas(cluster) > 2
     with load(rate=22) as falling:
         until(lambda: replicas(cluster) == 2, 300)
         cluster.until_ready("service", 2)
@@ -80,7 +83,7 @@ def test_no_pods_come_while_cassandra_is_away(cluster: Cluster) -> None:
     try:
         until(lambda: not cluster.pods("cassandra"))
         with load(rate=50) as running:
-            until(lambda: running.seconds > 75, 90)
+            until(lambda: running.seconds > 60, 90)
             assert replicas(cluster) == 2
             assert running.codes[503] > 1000
             cluster.scale(f"statefulset/{RELEASE}-cassandra", 1)
@@ -99,14 +102,13 @@ def test_a_new_version_under_load_and_back(
     assert "1.0.1" in lookbook(cluster, "list")
     with load() as running:
         upgrade(model__version="1.0.1", model__digest=digest)
+        cluster.until_rolled_out()
         until(lambda: "1.0.1" in running.stored.values(), 60)
-    nothing_failed(running)
-    assert set(running.stored.values()) == {"1.0.0", "1.0.1"}
-    assert requests.get(f"{URL}/v1/model", timeout=10).json()["version"] == "1.0.1"
-    with load(at_least=20) as running:
+        assert requests.get(f"{URL}/v1/model", timeout=10).json()["version"] == "1.0.1"
         cluster.helm("rollback", RELEASE, "--wait")
         cluster.until_rolled_out()
     nothing_failed(running)
+    assert set(running.stored.values()) == {"1.0.0", "1.0.1"}
     assert requests.get(f"{URL}/v1/model", timeout=10).json()["version"] == "1.0.0"
 
 
@@ -121,44 +123,41 @@ def test_a_published_version_never_changes(cluster: Cluster, version: Callable[.
 def stuck(cluster: Cluster, reason: str) -> bool:
     """A pod's init container says why it does not go on, where `kubectl describe` shows it."""
     described = cluster.kubectl("describe", "pods", "--selector", "app.kubernetes.io/component=service")
-    return reason in described
+    return any(reason in line for line in described.splitlines() if "Message:" in line)
 
 
-@pytest.mark.parametrize(
-    ("number", "damage", "reason"),
-    [
-        ("2.0.0", "none was published", "no lookbook-clothes 2.0.0"),
-        ("2.0.1", "one byte is flipped", "sha256"),
-        ("2.0.2", "another has its place", "digest"),
-    ],
-)
+FLIP = "p = '{0}/model.tflite'; b = bytearray(open(p, 'rb').read()); b[99] ^= 1; open(p, 'wb').write(b)"
+SWAP = "open('{0}/model.json', 'a').write(' ')"
+
+
 def test_a_bad_version_stops_the_rollout(
-    cluster: Cluster,
-    upgrade: Callable[..., str],
-    version: Callable[..., tuple[Path, str]],
-    number: str,
-    damage: str,
-    reason: str,
+    cluster: Cluster, upgrade: Callable[..., str], version: Callable[..., tuple[Path, str]]
 ) -> None:
-    folder, digest = version(number)
-    place = f"/volume/lookbook-clothes/{number}"
-    if number != "2.0.0":
-        lookbook(cluster, "publish", folder)
-    code = {
-        "2.0.0": "",
-        "2.0.1": f"p = '{place}/model.tflite'; b = bytearray(open(p, 'rb').read()); b[99] ^= 1; open(p, 'wb').write(b)",
-        "2.0.2": f"open('{place}/model.json', 'a').write(' ')",
-    }[number]
-    cluster.kubectl("exec", f"deployment/{RELEASE}-models", "--container=models", "--", "python", "-c", code)
+    """One that is not there, one with a flipped byte, one swapped behind the pinned digest."""
     before = {pod.metadata.name for pod in cluster.ready("service")}
-    with load(at_least=10) as running:
-        upgrade(wait=False, model__version=number, model__digest=digest)
-        until(lambda: stuck(cluster, reason), 120)
-        assert before <= {pod.metadata.name for pod in cluster.ready("service")}
-        cluster.helm("rollback", RELEASE, "--wait")
-        cluster.until_rolled_out()
+
+    def try_and_go_back(number: str, digest: str, reason: str) -> None:
+        try:
+            upgrade(wait=False, model__version=number, model__digest=digest)
+            until(lambda: stuck(cluster, reason), 120)
+            assert before <= {pod.metadata.name for pod in cluster.ready("service")}
+        finally:
+            cluster.helm("rollback", RELEASE, "--wait")
+            cluster.until_rolled_out()
+
+    with load() as running:
+        try_and_go_back("2.0.0", version("2.0.0")[1], "no lookbook-clothes 2.0.0")
+        for number, damage, reason in (
+            ("2.0.1", FLIP, "model.tflite: its sha256 is not the manifest's"),
+            ("2.0.2", SWAP, "not the pinned"),
+        ):
+            folder, digest = version(number)
+            lookbook(cluster, "publish", folder)
+            code = damage.format(f"/volume/lookbook-clothes/{number}")
+            cluster.kubectl("exec", f"deployment/{RELEASE}-models", "--container=models", "--", "python", "-c", code)
+            try_and_go_back(number, digest, reason)
     nothing_failed(running)
-    assert set(running.stored.values()) == {"1.0.0"}, damage
+    assert set(running.stored.values()) == {"1.0.0"}
 
 
 def test_pods_serve_on_while_the_models_are_away(cluster: Cluster) -> None:
