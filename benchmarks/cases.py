@@ -8,7 +8,7 @@ from benchmarks.errors import BenchmarkError
 
 _ROOT = Path(__file__).parent.parent
 _MLP = _ROOT / "models/fashion-mnist-mlp/1.0.0"
-_CLOTHES = _ROOT / "models/lookbook-clothes/1.0.0"
+_CLOTHES = _ROOT / "models/lookbook-clothes/2.0.0"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from training.others import other
 MAX_PIXELS = 100_000_000
 # Photographs are kept at this many times the network's size, so that a zoom finds detail.
 DETAIL = 1.5
-# What a batch is made of; the rest shows none of the labels.
-PHOTOS, DRAWINGS = 0.31, 0.61
+# The part of each batch that shows none of the labels.
+OTHERS = 0.08
 
 
 class Clothes(keras.utils.PyDataset):
@@ -29,10 +29,12 @@ class Clothes(keras.utils.PyDataset):
         fashion: tuple[NDArray[np.uint8], NDArray[np.uint8]],
         spec: InputSpec,
         *,
+        share: float,
         steps: int,
         batch: int,
         seed: int,
     ) -> None:
+        """`share` is the part of each batch that is photographs; Fashion-MNIST is the rest."""
         super().__init__(workers=2, use_multiprocessing=False, max_queue_size=16)
         labelled = [photo for photo in photos if photo.labels]
         self._photos = [_kept(photo, spec) for photo in labelled]
@@ -40,6 +42,7 @@ class Clothes(keras.utils.PyDataset):
         self._others = [_kept(photo, spec) for photo in photos if not photo.labels]
         self._drawings, self._numbers = fashion
         self._spec, self._steps, self._batch, self._seed = spec, steps, batch, seed
+        self._counts = round(batch * share), round(batch * (1 - share - OTHERS))
         self._epoch = 0
         self._shares = _shares(self._masks)
 
@@ -56,7 +59,7 @@ class Clothes(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rng = np.random.default_rng([self._seed, self._epoch, index])
         side = self._spec.height
-        photos, drawings = round(self._batch * PHOTOS), round(self._batch * DRAWINGS)
+        photos, drawings = self._counts
         chosen = rng.choice(len(self._photos), photos, p=self._shares)
         drawn = rng.integers(len(self._drawings), size=drawings)
         pictures = [augment.photo(self._photos[i], side, rng) for i in chosen]

@@ -39,6 +39,7 @@ def main() -> None:
     spec, labels = (CLOTHES_INPUT, LABELS) if clothes else (MLP_INPUT, LABELS[:10])
     trained = keras.models.load_model(options.work / "network.keras", compile=False)
     training = json.loads((options.work / "training.json").read_text())
+    trained = network.both_ways(trained) if clothes else trained
     content = convert(network.calibrated(trained, training["temperature"]))
     target = options.out / options.name / options.version
     target.parent.mkdir(parents=True, exist_ok=True)

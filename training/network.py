@@ -1,6 +1,6 @@
 """The networks: Keras 3 layers only, so that any of its backends can train them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -80,6 +80,20 @@ def perceptron(spec: InputSpec, labels: int) -> keras.Model:
     x = layers.Flatten()(inputs)
     x = layers.Dense(128, activation="relu")(x)
     return keras.Model(inputs, layers.Dense(labels)(x))
+
+
+def both_ways(network: keras.Model) -> keras.Model:
+    """`network` that looks at the picture and at its mirror image: the mean of their logits, (n, labels)."""
+    inputs = keras.Input(network.input_shape[1:])
+    return keras.Model(inputs, layers.Average()([network(inputs), network(ops.flip(inputs, axis=2))]))
+
+
+def average(networks: Sequence[keras.Model]) -> list[NDArray[Any]]:
+    """The mean of each weight of networks alike, which were trained from the same start.
+
+    Source: Wortsman et al., Model soups, 2022.
+    """
+    return [np.mean(values, axis=0) for values in zip(*(each.get_weights() for each in networks), strict=True)]
 
 
 def calibrated(network: keras.Model, temperature: float) -> keras.Model:

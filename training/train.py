@@ -3,6 +3,7 @@
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -22,16 +23,32 @@ CALIBRATION_DRAWINGS = 5_000
 
 
 def train_clothes(
-    fashion: Path, photos: Path, work: Path, *, steps: int, batch: int = 96, split: int = 0, seed: int = 1
+    fashion: Path,
+    photos: Path,
+    work: Path,
+    *,
+    steps: int,
+    start: Sequence[Path] = (),
+    peak: float = 1e-3,
+    share: float = 0.31,
+    batch: int = 96,
+    split: int = 0,
+    seed: int = 1,
 ) -> tuple[keras.Model, float]:
-    """The network for thirteen labels, and its temperature; resumes what it finds in `work`."""
+    """The network for thirteen labels, and its temperature; resumes what it finds in `work`.
+
+    It starts from the mean of the networks in `start`, or from ImageNet's weights.
+    """
     keras.utils.set_random_seed(seed)
     every = read_photos(photos)
     drawings, numbers = read_fashion(fashion, "train")
     model = network.lite(CLOTHES_INPUT, len(LABELS))
-    network.load_pretrained(model, pretrained.weights())
+    if start:
+        model.set_weights(network.average([keras.models.load_model(path, compile=False) for path in start]))
+    else:
+        network.load_pretrained(model, pretrained.weights())
     model.compile(
-        keras.optimizers.AdamW(_schedule(steps, peak=1e-3), weight_decay=0.02, clipnorm=1.0),
+        keras.optimizers.AdamW(_schedule(steps, peak), weight_decay=0.02, clipnorm=1.0),
         network.loss(smoothing=0.05),
         metrics=[network.one_of_accuracy],
         jit_compile=False,
@@ -41,6 +58,7 @@ def train_clothes(
         [photo for photo in every if photo.fold not in (*TEST_FOLDS[split], CALIBRATION_FOLD)],
         (drawings[:-CALIBRATION_DRAWINGS], numbers[:-CALIBRATION_DRAWINGS]),
         CLOTHES_INPUT,
+        share=share,
         steps=an_epoch,
         batch=batch,
         seed=seed,
@@ -53,7 +71,7 @@ def train_clothes(
     masks = np.concatenate(
         [np.stack([one_of(photo.labels) for photo in kept]), np.eye(len(LABELS), dtype=np.float32)[numbers[some]]]
     )
-    return model, temperature(model.predict(pictures, verbose=0), masks)
+    return model, temperature(network.both_ways(model).predict(pictures, verbose=0), masks)
 
 
 def train_mlp(fashion: Path, *, epochs: int = 12, seed: int = 1) -> tuple[keras.Model, float]:
@@ -137,6 +155,9 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="checkpoints and the trained network")
     parser.add_argument("--steps", type=int, default=5500)
     parser.add_argument("--batch", type=int, default=96)
+    parser.add_argument("--start", type=Path, nargs="*", default=[], help="networks, whose mean it starts from")
+    parser.add_argument("--peak", type=float, default=1e-3, help="the highest learning rate")
+    parser.add_argument("--share", type=float, default=0.31, help="of photographs in a batch")
     parser.add_argument(
         "--split", type=int, choices=range(len(TEST_FOLDS)), default=0, help="which folds of senders are kept apart"
     )
@@ -161,6 +182,9 @@ def _train(options: argparse.Namespace) -> None:
             options.photos,
             options.work,
             steps=options.steps,
+            start=options.start,
+            peak=options.peak,
+            share=options.share,
             batch=options.batch,
             split=options.split,
         )
