@@ -71,7 +71,7 @@ class Service:
     def _ok(self, path: str) -> bool:
         try:
             return requests.get(f"{self.url}{path}", timeout=5).status_code == 200
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
     def workers(self) -> list[int]:
