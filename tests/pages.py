@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from tests.conftest import ROOT
@@ -73,14 +74,16 @@ def _matches(expected: str, text: str) -> bool:
 def _run(script: str, folder: Path, environment: Mapping[str, str], seconds: float) -> int:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LOOKBOOK_", "PROMETHEUS_"))}
     process = subprocess.Popen(
-        ["bash", "-euo", "pipefail", "-c", script], cwd=folder, env={**kept, **environment}, start_new_session=True
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=folder,
+        env={**kept, **environment},
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         return process.wait(seconds)
     finally:
         # What the page has left running in the background.
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
-        except ProcessLookupError:
-            pass
         process.wait(30)

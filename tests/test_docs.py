@@ -144,7 +144,9 @@ def test_a_bearer_token_changed(tmp_path: Path, serve: Callable[..., Service]) -
     def codes() -> list[int]:
         tokens = ["old", file.read_text().split()[-1]]
         return [
-            requests.get(f"{service.url}/v1/model", headers={"Authorization": f"Bearer {token}"}, timeout=10).status_code
+            requests.get(
+                f"{service.url}/v1/model", headers={"Authorization": f"Bearer {token}"}, timeout=10
+            ).status_code
             for token in tokens
         ]
 
@@ -159,8 +161,8 @@ def suffix(cassandra_session: Session) -> Iterator[str]:
     """Of a keyspace and two roles that the test makes."""
     suffix = uuid4().hex[:12]
     yield suffix
-    for made in (f"KEYSPACE IF EXISTS lookbook_{suffix}", *(f"ROLE IF EXISTS lookbook_{name}_{suffix}" for name in ("admin", "service"))):
-        cassandra_session.execute(f"DROP {made}", timeout=60)
+    for made in ("KEYSPACE IF EXISTS lookbook", "ROLE IF EXISTS lookbook_admin", "ROLE IF EXISTS lookbook_service"):
+        cassandra_session.execute(f"DROP {made}_{suffix}", timeout=60)
 
 
 @pytest.mark.cassandra
@@ -178,7 +180,9 @@ def test_the_roles_of_a_real_cluster_have_rights_enough(
         settings = {**environment, "LOOKBOOK_RETENTION": retention}
         made = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, timeout=150)
         assert made.returncode == 0, made.stderr
-    service = serve(**{**login, "cassandra_username": f"lookbook_service_{suffix}", "cassandra_password": "two"}).ready()
+    service = serve(
+        **{**login, "cassandra_username": f"lookbook_service_{suffix}", "cassandra_password": "two"}
+    ).ready()
     id = service.send(PICTURES[0].read_bytes(), **{"Idempotency-Key": "one"}).json()["id"]
     assert service.all_ids() == {id}
     assert requests.delete(f"{service.url}/v1/predictions/{id}", timeout=10).status_code == 204
