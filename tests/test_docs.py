@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -111,6 +112,9 @@ def role(cassandra_session: Session, cassandra: Settings) -> Iterator[str]:
     name = f"test_{uuid4().hex[:12]}"
     cassandra_session.execute(f"CREATE ROLE {name} WITH PASSWORD = 'old' AND LOGIN = true", timeout=30)
     cassandra_session.execute(f"GRANT ALL ON KEYSPACE {cassandra.cassandra_keyspace} TO {name}", timeout=30)
+    # Cassandra changes a password once in five seconds at most.
+    changeable = time.monotonic() + 5
+    until(lambda: time.monotonic() > changeable)
     yield name
     cassandra_session.execute(f"DROP ROLE {name}", timeout=30)
 
