@@ -58,7 +58,7 @@ def test_backup_and_restore(cluster: Cluster, walk: Callable[..., str]) -> None:
     assert len(kept) > 12
     walk("backup.md", "kubernetes", "cassandra-backup")
     cluster.helm("uninstall", RELEASE, "--wait")
-    cluster.core.delete_namespaced_persistent_volume_claim(f"data-{RELEASE}-cassandra-0", cluster.namespace)
+    cluster.kubectl("delete", "pvc", f"data-{RELEASE}-cassandra-0", "--wait")
     walk("kind.md", "install")
     assert len(records()) == 1
     walk("backup.md", "kubernetes", "cassandra-restore")
