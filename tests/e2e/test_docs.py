@@ -1,0 +1,94 @@
+"""What docs/ says of a cluster, as it stands there."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.conftest import PHOTOS, ROOT
+from tests.e2e.cluster import RELEASE, URL, Cluster, run, served
+from tests.e2e.load import load, nothing_failed
+from tests.pages import checkout, follow
+
+DOCS = ROOT / "docs"
+
+
+@pytest.fixture(scope="module")
+def walk(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """Runs blocks of a page in the module's namespace."""
+    folder = checkout(tmp_path_factory.mktemp("docs"))
+    config = folder / "kubeconfig"
+    config.write_text(run("kubectl", "config", "view", "--raw", "--flatten"))
+    run("kubectl", "--kubeconfig", config, "config", "set-context", "--current", f"--namespace={cluster.namespace}")
+
+    def act(page: str, *names: str) -> str:
+        return follow(DOCS / page, *names, folder=folder, seconds=900, KUBECONFIG=str(config))
+
+    return act
+
+
+def records() -> dict[str, bytes]:
+    """Each thumbnail, by id."""
+    items = requests.get(f"{URL}/v1/predictions", {"limit": 1000}, timeout=10).json()["items"]
+    pictures = {}
+    for item in items:
+        answer = requests.get(f"{URL}/v1/predictions/{item['id']}/thumbnail", timeout=10)
+        assert answer.status_code == 200
+        pictures[item["id"]] = answer.content
+    return pictures
+
+
+def classify(path: Path) -> str:
+    with path.open("rb") as picture:
+        answer = requests.post(f"{URL}/api/tasks/upload", files={"image": picture}, timeout=10)
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+def test_on_kind(walk: Callable[..., str]) -> None:
+    printed = walk("kind.md", "install", "look")
+    assert "Succeeded" in printed
+
+
+def test_backup_and_restore(cluster: Cluster, walk: Callable[..., str]) -> None:
+    for path in sorted(PHOTOS.glob("*.jpg")):
+        classify(path)
+    kept = records()
+    assert len(kept) > 12
+    walk("backup.md", "kubernetes", "cassandra-backup")
+    cluster.helm("uninstall", RELEASE, "--wait")
+    cluster.kubectl("delete", "pvc", f"data-{RELEASE}-cassandra-0", "--wait")
+    walk("kind.md", "install")
+    assert len(records()) == 1
+    walk("backup.md", "kubernetes", "cassandra-restore")
+    found = records()
+    assert {id: found.get(id) for id in kept} == kept
+
+
+def test_your_own_model(walk: Callable[..., str]) -> None:
+    with load() as running:
+        printed = walk("own-model.md", "publish")
+        served()
+        assert requests.get(f"{URL}/v1/model", timeout=10).json()["name"] == "fashion-mnist-mlp"
+        walk("own-model.md", "back")
+        served()
+    nothing_failed(running)
+    # The command that the page gives is the one that publish prints.
+    (line,) = [line for line in printed.splitlines() if line.startswith("go live: ")]
+    words = [word for word in line.removeprefix("go live: ").split() if not word.startswith(("--namespace", "e2e-"))]
+    assert set(words) <= set((DOCS / "own-model.md").read_text().split())
+
+
+@pytest.mark.parametrize("whose", ["service", "admin"])
+def test_a_password(cluster: Cluster, walk: Callable[..., str], whose: str) -> None:
+    def password() -> str:
+        secret = cluster.core.read_namespaced_secret(f"{RELEASE}-cassandra-{whose}", cluster.namespace)
+        return str(secret.data["password"])
+
+    old = password()
+    with load() as running:
+        walk("passwords.md", whose)
+    nothing_failed(running)
+    assert password() != old
+    assert classify(PHOTOS / "shirt.jpg") == "Shirt"
