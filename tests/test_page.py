@@ -23,7 +23,7 @@ from service.prediction import Prediction, id_maker
 from service.store.sqlite import SqliteStore
 from tests import browser
 from tests.conftest import MLP, PHOTOS, encoded, lacking
-from tests.running import Service, free_port
+from tests.running import Service, free_port, until
 
 GOLDEN = sorted((MLP / "golden").glob("*.png"))
 # A console's line that is no fault of the page. A service with a slow disk says 503, and the page asks again;
@@ -148,9 +148,13 @@ def test_a_picture_is_seen_while_it_goes_up(serve: Callable[..., Service], visit
     expect(bar).to_have_accessible_name("Sending noise.png")
     expect(card.locator("img")).to_have_js_property("naturalWidth", 500)
     seen = set()
-    while card.get_attribute("data-state") != "answered":
+
+    def done() -> bool:
         # -1 while all is sent and no answer there yet.
         seen.add(bar.evaluate("bar => bar.position"))
+        return card.get_attribute("data-state") == "answered"
+
+    until(done)
     assert len([part for part in seen if 0 < part < 1]) > 2
     expect(bar).to_be_hidden()
 
@@ -249,8 +253,7 @@ def test_the_history_goes_back_to_its_first_record(serve: Callable[..., Service]
     records = [answer(service, GOLDEN[number % 3]) for number in range(130)]
     page = visit(service.url)
     expect(page.locator(".tile")).to_have_count(60)
-    while len(shown(page)) < 130:
-        page.keyboard.press("End")
+    until(lambda: page.keyboard.press("End") or len(shown(page)) == 130)
     expect(page.locator("#state")).to_have_text("That is all: 130 answers.")
     assert shown(page) == [record["id"] for record in reversed(records)]
     page.locator(".tile").last.scroll_into_view_if_needed()
@@ -309,7 +312,7 @@ def test_a_record_has_an_address(serve: Callable[..., Service], visit: Visit) ->
     expect(page).to_have_title("Bag · Lookbook")
     dialog.get_by_role("button", name="Close").click()
     expect(dialog).to_be_hidden()
-    assert page.url == f"{service.url}/"
+    expect(page).to_have_url(f"{service.url}/")
     page.locator(".tile").click()
     expect(page).to_have_url(f"{service.url}/#{record['id']}")
     page.go_back()
@@ -399,12 +402,13 @@ def test_a_token_is_asked_for_and_kept_in_the_tab(serve: Callable[..., Service],
 
 
 def test_a_busy_service_is_asked_again_when_it_says(serve: Callable[..., Service], visit: Visit) -> None:
-    service = serve(max_requests=1).ready()
+    service = serve(max_requests=1, body_timeout=60).ready()
     page = visit(service.url)
     expect(page.locator("#state")).to_contain_text("No answers yet")
     asked: list[float] = []
     page.on("request", lambda request: request.method == "POST" and asked.append(time.monotonic()))
     with hold(service):
+        until(lambda: requests.get(f"{service.url}/v1/model").status_code == 503)
         card = give(page, GOLDEN[2])
         expect(card.locator(".small")).to_contain_text("This worker already has 1 requests; try again.")
     answered(page, "1 picture: 1 answered")
@@ -451,7 +455,7 @@ def test_no_picture_is_kept_in_memory(serve: Callable[..., Service], visit: Visi
     expect(page.locator(".tile img:not([hidden])")).to_have_count(4)
     for image in page.locator(".tile img, .card img").all():
         expect(image).to_have_js_property("naturalWidth", 28)
-    assert page.evaluate("kept.size") == 0
+    until(lambda: page.evaluate("kept.size") == 0)
 
 
 def check(page: Page) -> None:
