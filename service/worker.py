@@ -8,7 +8,9 @@ itself, and readiness and metrics have threads of their own.
 """
 
 import errno
+import fcntl
 import json
+import os
 import selectors
 import socket
 import threading
@@ -45,6 +47,7 @@ HEAD_END = b"\r\n\r\n"
 LIVENESS = b"GET /livez "
 PROBES = (b"GET /readyz ", b"GET /metrics ", b"GET /v2/health/")
 PROBE_THREADS = 2
+_OTHER_FILES = 100
 
 # Heads and small bodies come in one read; a thread reads the rest of a large one with less copying.
 _READ = 8 * 1024
@@ -144,9 +147,19 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.serving = threading.local()
 
     def init_process(self) -> None:
+        self._make_room()
         if self.app.settings.max_inferences == 1:
             keep_together(self.age)
         super().init_process()
+
+    def _make_room(self) -> None:
+        """Let the system's table of open files grow now, while there is one thread.
+
+        Later accept() would wait until every CPU has seen the new one, and the loop with it: for 100 ms and more.
+        Source: expand_fdtable() in Linux's fs/file.c.
+        """
+        highest = min(self.cfg.worker_connections + _OTHER_FILES, os.sysconf("SC_OPEN_MAX") - 1)
+        os.close(fcntl.fcntl(self.tmp.fileno(), fcntl.F_DUPFD, highest))
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
         self.probes = ThreadPoolExecutor(PROBE_THREADS)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import pytest
 import requests
@@ -281,3 +282,10 @@ def test_a_request_under_way_is_finished_before_the_end(serve: Callable[..., Ser
         sock.sendall(body[100:])
         assert answer(sock).startswith(b"HTTP/1.1 201 ")
     assert service.stop() == 0
+
+
+def test_the_table_of_open_files_need_not_grow(serve: Callable[..., Service]) -> None:
+    (worker,) = serve().ready().workers()
+    status = Path(f"/proc/{worker}/status").read_text()
+    (size,) = [int(line.split()[1]) for line in status.splitlines() if line.startswith("FDSize:")]
+    assert size >= 1000
