@@ -55,7 +55,8 @@ class Client:
         except Unreachable as error:
             # Some refuse a large body by hanging up: a server that still answers is not away.
             self.model()
-            raise Refused("connection_lost", error.message) from error
+            much = f"{len(data) / 1e6:.1f} MB"
+            raise Refused("connection_lost", f"the server hung up; {much} may be more than it takes") from error
 
     def page(self, query: Mapping[str, Any]) -> dict[str, Any]:
         """One page of the list: `items` and `next`."""
