@@ -102,5 +102,6 @@ MODELS = {
 
 
 if __name__ == "__main__":
+    keras.utils.set_random_seed(1)
     for name, make in MODELS.items():
         make().save(Path(sys.argv[1], f"{name}.keras"))

@@ -78,7 +78,7 @@ def build(
     network = _network(model, spec, len(source.labels))
     images = [_decoded(path, spec) for path in _some(pictures, COMPARED)]
     arrays = [to_array(image, spec) for image in images]
-    network, kind = _with_scores(network, arrays)
+    network, kind = _with_scores(network, arrays, linear=_ends_linearly(model))
     yield f"output: {len(source.labels)} labels, {kind}"
     content = _converted(network)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -190,14 +190,24 @@ def _network(model: keras.Model, spec: InputSpec, labels: int) -> keras.Model:
     return keras.Model(inputs, layers.Activation("linear", dtype="float32")(outputs))
 
 
-def _with_scores(network: keras.Model, arrays: Sequence[NDArray[np.float32]]) -> tuple[keras.Model, str]:
-    """The network with scores for outputs, and what they were, which its answers tell."""
+def _ends_linearly(model: keras.Model) -> bool:
+    """Whether its last layer says that it has no activation."""
+    last = model.layers[-1]
+    if isinstance(last, keras.Model):
+        return _ends_linearly(last)
+    return getattr(last, "activation", None) is keras.activations.linear
+
+
+def _with_scores(
+    network: keras.Model, arrays: Sequence[NDArray[np.float32]], *, linear: bool
+) -> tuple[keras.Model, str]:
+    """The network with scores for outputs, and what they were: its answers tell, and its end where they don't."""
     outputs = _answers(network, arrays)
     if not np.isfinite(outputs).all():
         raise BundleError("the model's outputs are not all numbers")
     if outputs.min() >= 0 and np.allclose(outputs.sum(axis=1), 1, atol=0.01):
         return network, "scores by softmax"
-    if outputs.min() >= 0 and outputs.max() <= 1:
+    if outputs.min() >= 0 and outputs.max() <= 1 and not linear:
         raise BundleError(
             "the model's outputs lie between 0 and 1 but don't sum to 1: softmax or logits are needed, not sigmoid"
         )
