@@ -31,9 +31,9 @@ def triton(url: str, photos: list[bytes], binary: bool) -> dict[str, Any]:
     assert client.is_server_live()
     assert client.is_server_ready()
     assert client.is_model_ready(MODEL)
-    assert client.is_model_ready(MODEL, "1.0.0")
     assert {"binary_tensor_data", "classification"} <= set(client.get_server_metadata()["extensions"])
     metadata = client.get_model_metadata(MODEL)
+    assert client.is_model_ready(MODEL, metadata["versions"][0])
     assert [(entry["name"], entry["datatype"]) for entry in metadata["inputs"]] == [("image", "BYTES")]
     inputs = [tensor(InferInput, photos, binary)]
     best = InferRequestedOutput("scores", binary_data=binary, class_count=3)
