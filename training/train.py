@@ -19,7 +19,8 @@ CLOTHES_INPUT = InputSpec(96, 96, "rgb", "pad", WHITE, (0.5, 0.5, 0.5), (0.5, 0.
 MLP_INPUT = InputSpec(28, 28, "grayscale", "stretch", WHITE, (0.0,), (1.0,))
 # An epoch ends with a checkpoint: eight a run, or more.
 STEPS_AN_EPOCH = 250
-CALIBRATION_DRAWINGS = 5_000
+# One of so many drawings sets the temperature and is not trained on: 5,000 of Fashion-MNIST's 60,000.
+CALIBRATION_SHARE = 12
 
 
 def train_clothes(
@@ -42,6 +43,7 @@ def train_clothes(
     keras.utils.set_random_seed(seed)
     every = read_photos(photos)
     drawings, numbers = read_fashion(fashion, "train")
+    spare = len(drawings) // CALIBRATION_SHARE
     model = network.lite(CLOTHES_INPUT, len(LABELS))
     if start:
         model.set_weights(network.average([keras.models.load_model(path, compile=False) for path in start]))
@@ -56,7 +58,7 @@ def train_clothes(
     an_epoch = min(STEPS_AN_EPOCH, max(1, steps // 8))
     data = Clothes(
         [photo for photo in every if photo.fold not in (*TEST_FOLDS[split], CALIBRATION_FOLD)],
-        (drawings[:-CALIBRATION_DRAWINGS], numbers[:-CALIBRATION_DRAWINGS]),
+        (drawings[:-spare], numbers[:-spare]),
         CLOTHES_INPUT,
         share=share,
         steps=an_epoch,
@@ -66,7 +68,7 @@ def train_clothes(
     _fit(model, data, work, epochs=-(-steps // an_epoch))
     kept = [photo for photo in every if photo.fold == CALIBRATION_FOLD and photo.labels]
     # As many drawings as photographs: both decide the temperature alike.
-    some = slice(-CALIBRATION_DRAWINGS, None, max(1, CALIBRATION_DRAWINGS // len(kept)))
+    some = slice(-spare, None, max(1, spare // len(kept)))
     pictures = np.concatenate([arrays(kept, CLOTHES_INPUT), fashion_arrays(drawings[some], CLOTHES_INPUT)])
     masks = np.concatenate(
         [np.stack([one_of(photo.labels) for photo in kept]), np.eye(len(LABELS), dtype=np.float32)[numbers[some]]]
@@ -79,7 +81,7 @@ def train_mlp(fashion: Path, *, epochs: int = 12, seed: int = 1) -> tuple[keras.
     keras.utils.set_random_seed(seed)
     drawings, numbers = read_fashion(fashion, "train")
     pictures, masks = fashion_arrays(drawings, MLP_INPUT), np.eye(10, dtype=np.float32)[numbers]
-    kept = CALIBRATION_DRAWINGS
+    kept = len(drawings) // CALIBRATION_SHARE
     model = network.perceptron(MLP_INPUT, 10)
     steps = epochs * -(-(len(pictures) - kept) // 128)
     model.compile(
