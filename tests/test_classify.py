@@ -256,7 +256,13 @@ def test_ctrl_c_leaves_whole_lines(many: Path, tmp_path: Path, form: str) -> Non
     with (
         out.open("w") as file,
         subprocess.Popen(
-            [*COMMAND, *[str(many)] * 50, form], stdout=file, stderr=subprocess.PIPE, cwd=ROOT, text=True
+            [*COMMAND, *[str(many)] * 50, form],
+            stdout=file,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+            text=True,
+            # What runs in the background ignores Ctrl-C, and so would its children: these are at a terminal.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         ) as command,
     ):
         until(lambda: out.read_text().count("\n") > 20)
