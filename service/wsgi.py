@@ -14,7 +14,7 @@ from service.bundle import read_bundle
 from service.inference import Classifier
 from service.settings import Settings, model_folder
 from service.store import Store
-from service.tracing import NoSpans, Spans
+from service.tracing import Spans
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,9 +33,9 @@ def build(settings: Settings) -> Flask:
     return app
 
 
-def _open_spans(settings: Settings) -> Spans:
+def _open_spans(settings: Settings) -> Spans | None:
     if not settings.otlp_endpoint:
-        return NoSpans()
+        return None
     # Imported here, for it costs memory and start-up time.
     from service.spans import OtlpSpans
 

@@ -10,10 +10,9 @@ from PIL import Image
 from service.bundle import InputSpec
 from service.preprocessing import decode, to_array
 from training import augment
-from training.data import LABELS, Photo, one_of
+from training.data import LABELS, MAX_PIXELS, Photo, one_of
 from training.others import other
 
-MAX_PIXELS = 100_000_000
 # Photographs are kept at this many times the network's size, so that a zoom finds detail.
 DETAIL = 1.5
 # The part of each batch that shows none of the labels.

@@ -54,6 +54,9 @@ TEST_FOLDS = ((0, 1, 2, 4, 13), (5, 7), (8, 12))
 CALIBRATION_FOLD = 3
 FOLDS = 16
 
+# Of a picture that is read here: these are nobody's uploads.
+MAX_PIXELS = 100_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Photo:

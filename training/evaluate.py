@@ -15,9 +15,8 @@ from service.bundle import read_bundle
 from service.inference import Classifier
 from service.preprocessing import preprocess
 from training import others
-from training.data import LABELS, Photo, read_fashion, read_photos
+from training.data import LABELS, MAX_PIXELS, Photo, read_fashion, read_photos
 
-MAX_PIXELS = 100_000_000
 BINS = 15
 _PATTERNS = {
     "plain": (others.plain,),

@@ -1,4 +1,4 @@
-"""Train the shipped models: `python -m training.train NAME --fashion DIR --photos DIR --out DIR`."""
+"""Train the shipped models: `python -m training.train NAME --fashion DIR --photos DIR --work DIR`."""
 
 import argparse
 import json
