@@ -51,7 +51,7 @@ def train_clothes(
         network.load_pretrained(model, pretrained.weights())
     model.compile(
         keras.optimizers.AdamW(_schedule(steps, peak), weight_decay=0.02, clipnorm=1.0),
-        network.loss(smoothing=0.05),
+        network.loss(smoothing=0.05, decided=bool(start)),
         metrics=[network.one_of_accuracy],
         jit_compile=False,
     )
