@@ -89,7 +89,9 @@ def test_a_small_run_becomes_a_bundle_with_its_figures(
     apart = bundle.manifest["metrics"]["photos_of_unseen_senders"]["pictures"]
     assert apart == len(LABELS) * (40 - len(seen))
     assert 0 < len(seen) < 40
-    assert {"README.md", "answers.jpg", "confusion-photos.png"} <= {file.path for file in bundle.files}
+    assert {"README.md", "answers.jpg", "confusion-photos_of_unseen_senders.png"} <= {
+        file.path for file in bundle.files
+    }
     measured = run("evaluate", folder, *sets, "--json").stdout
     assert json.loads(measured) == bundle.manifest["metrics"]
 

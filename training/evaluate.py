@@ -3,7 +3,8 @@
 import argparse
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,51 +27,75 @@ _PATTERNS = {
 _PICTURES, _SIDE = 120, 128
 
 
-def evaluate(classifier: Classifier, fashion: Path | None, photos: Path | None) -> dict[str, dict[str, Any]]:
-    """Accuracy and calibration on each set, and the mean top score on pictures that show none of the labels.
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The scores (n, labels) that a set of pictures was given, and each picture's right labels: none, one or several.
+
+    `paths` says where the pictures lie, if they do.
+    """
+
+    labels: Sequence[str]
+    scores: NDArray[np.float64]
+    rights: Sequence[tuple[str, ...]]
+    paths: Sequence[Path] = ()
+
+    @property
+    def best(self) -> list[str]:
+        """The label with the best score, for each picture."""
+        return [self.labels[i] for i in self.scores.argmax(axis=1)]
+
+    @property
+    def tops(self) -> NDArray[np.float64]:
+        """The best score, for each picture: shape (n,)."""
+        return self.scores.max(axis=1)
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether the best label is a right one, for each picture: shape (n,)."""
+        return np.array([best in rights for best, rights in zip(self.best, self.rights, strict=True)])
+
+    def figures(self) -> dict[str, Any]:
+        """Accuracy and calibration, or, of pictures that show none of the labels, the mean top score."""
+        if not any(self.rights):
+            return {"pictures": len(self.scores), "mean_top_score": round(float(self.tops.mean()), 4)}
+        error = calibration_error(self.tops, self.right)
+        return {
+            "pictures": len(self.scores),
+            "accuracy": round(float(self.right.mean()), 4),
+            "calibration_error": round(error, 4),
+            "calibration_error_above_chance": round(error - perfect_error(self.tops), 4),
+        }
+
+
+def evaluate(classifier: Classifier, fashion: Path | None, photos: Path | None) -> dict[str, Answers]:
+    """The answers to each set, through the serving path.
 
     Of the photographs those are left out whose senders had a part in training or calibration, as the manifest says.
     """
-    sets: dict[str, dict[str, Any]] = {}
+    labels = classifier.bundle.labels
+    sets: dict[str, Answers] = {}
     if fashion:
         drawings, numbers = read_fashion(fashion, "t10k")
         rights = [(LABELS[number],) for number in numbers]
-        sets["fashion_mnist_test"] = _measure(classifier, encoded(drawings), rights)
-        sets["fashion_mnist_test_inverted"] = _measure(classifier, encoded(255 - drawings), rights)
-    apart = unseen(classifier, photos) if photos else []
-    labelled = [photo for photo in apart if photo.labels]
+        for name, pictures in (("fashion_mnist_test", drawings), ("fashion_mnist_test_inverted", 255 - drawings)):
+            sets[name] = Answers(labels, _scores(classifier, _encoded(pictures)), rights)
+    seen = set(classifier.bundle.manifest.get("senders_seen", ()))
+    apart = [photo for photo in read_photos(photos) if photo.sender not in seen] if photos else []
+    labelled, unlabelled = ([p for p in apart if bool(p.labels) is known] for known in (True, False))
     if labelled:
-        pictures = (photo.path.read_bytes() for photo in labelled)
-        rights = [photo.labels for photo in labelled]
-        sets["photos_of_unseen_senders"] = _measure(classifier, pictures, rights)
+        sets["photos_of_unseen_senders"] = _of_photos(classifier, labelled)
     for name, makers in _PATTERNS.items():
         rng = np.random.default_rng(len(name))
-        made = encoded(makers[i % len(makers)](_SIDE, rng) for i in range(_PICTURES))
-        sets[f"none_of_the_labels_{name}"] = _unsure(classifier, made)
-    if len(labelled) < len(apart):
-        pictures = (photo.path.read_bytes() for photo in apart if not photo.labels)
-        sets["none_of_the_labels_photos"] = _unsure(classifier, pictures)
+        made = _encoded(makers[i % len(makers)](_SIDE, rng) for i in range(_PICTURES))
+        sets[f"none_of_the_labels_{name}"] = Answers(labels, _scores(classifier, made), [()] * _PICTURES)
+    if unlabelled:
+        sets["none_of_the_labels_photos"] = _of_photos(classifier, unlabelled)
     return sets
 
 
-def unseen(classifier: Classifier, photos: Path) -> list[Photo]:
-    """The photographs in a folder whose senders had no part in training or calibration."""
-    seen = set(classifier.bundle.manifest.get("senders_seen", ()))
-    return [photo for photo in read_photos(photos) if photo.sender not in seen]
-
-
-def encoded(pictures: Iterable[NDArray[np.uint8]]) -> Iterator[bytes]:
-    """Each array as a PNG: what a client would send."""
-    for pixels in pictures:
-        out = io.BytesIO()
-        Image.fromarray(pixels).save(out, "PNG")
-        yield out.getvalue()
-
-
-def scores_of(classifier: Classifier, pictures: Iterable[bytes]) -> NDArray[np.float64]:
-    """Scores (n, labels) of encoded pictures, as they are served."""
-    spec = classifier.bundle.input
-    return np.stack([classifier.classify(preprocess(data, spec, MAX_PIXELS)) for data in pictures]).astype(np.float64)
+def figures(sets: Mapping[str, Answers]) -> dict[str, dict[str, Any]]:
+    """The figures of each set, as a manifest keeps them."""
+    return {name: answers.figures() for name, answers in sets.items()}
 
 
 def calibration_error(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
@@ -86,25 +111,26 @@ def perfect_error(scores: NDArray[np.float64]) -> float:
     return float(np.mean([calibration_error(scores, rng.random(len(scores)) < scores) for _ in range(200)]))
 
 
-def _measure(classifier: Classifier, pictures: Iterable[bytes], rights: Sequence[tuple[str, ...]]) -> dict[str, Any]:
-    scores = scores_of(classifier, pictures)
-    labels, tops = classifier.bundle.labels, scores.max(axis=1)
-    right = np.array([labels[i] in known for i, known in zip(scores.argmax(axis=1), rights, strict=True)])
-    error = calibration_error(tops, right)
-    return {
-        "pictures": len(tops),
-        "accuracy": round(float(right.mean()), 4),
-        "calibration_error": round(error, 4),
-        "calibration_error_above_chance": round(error - perfect_error(tops), 4),
-    }
+def _of_photos(classifier: Classifier, photos: Sequence[Photo]) -> Answers:
+    scores = _scores(classifier, (photo.path.read_bytes() for photo in photos))
+    return Answers(classifier.bundle.labels, scores, [p.labels for p in photos], [p.path for p in photos])
 
 
-def _unsure(classifier: Classifier, pictures: Iterable[bytes]) -> dict[str, Any]:
-    tops = scores_of(classifier, pictures).max(axis=1)
-    return {"pictures": len(tops), "mean_top_score": round(float(tops.mean()), 4)}
+def _scores(classifier: Classifier, pictures: Iterable[bytes]) -> NDArray[np.float64]:
+    """Scores (n, labels) of encoded pictures, as they are served."""
+    spec = classifier.bundle.input
+    return np.stack([classifier.classify(preprocess(data, spec, MAX_PIXELS)) for data in pictures]).astype(np.float64)
 
 
-def table(sets: dict[str, dict[str, Any]]) -> str:
+def _encoded(pictures: Iterable[NDArray[np.uint8]]) -> Iterator[bytes]:
+    """Each array as a PNG: what a client would send."""
+    for pixels in pictures:
+        out = io.BytesIO()
+        Image.fromarray(pixels).save(out, "PNG")
+        yield out.getvalue()
+
+
+def table(sets: Mapping[str, Mapping[str, Any]]) -> str:
     """The figures as a Markdown table."""
     lines = [
         "| set | pictures | accuracy | calibration error (above chance) | mean top score |",
@@ -128,7 +154,7 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, help="folder of photographs with an index.csv")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
-    sets = evaluate(Classifier(read_bundle(options.bundle)), options.fashion, options.photos)
+    sets = figures(evaluate(Classifier(read_bundle(options.bundle)), options.fashion, options.photos))
     print(json.dumps(sets, indent=1) if options.json else table(sets))
 
 

@@ -15,7 +15,7 @@ from training import network
 from training.bundle import convert, write_bundle
 from training.card import write_card
 from training.data import LABELS, read_fashion
-from training.evaluate import evaluate, table
+from training.evaluate import evaluate, figures, table
 from training.train import CLOTHES_INPUT, MLP_INPUT
 
 LICENCES = {
@@ -63,15 +63,14 @@ def main() -> None:
             "licence": LICENCES[options.name],
             "senders": training["senders_seen"],
         }
-        # Measured on a bundle without figures, described on one with them: the figures are the serving path's.
-        draft, measured, final = (Path(scratch, name) for name in ("draft", "measured", "final"))
+        # Measured on a bundle without figures and card: both tell what the serving path answers.
+        draft, final = Path(scratch, "draft"), Path(scratch, "final")
         write_bundle(draft, content, metrics={}, **parts)
-        metrics = evaluate(Classifier(read_bundle(draft)), options.fashion, options.photos)
-        write_bundle(measured, content, metrics=metrics, **parts)
-        card = write_card(measured, Path(scratch), options.fashion, options.photos)
-        write_bundle(final, content, metrics=metrics, card=card, **parts)
+        bundle = read_bundle(draft)
+        sets = evaluate(Classifier(bundle), options.fashion, options.photos)
+        write_bundle(final, content, metrics=figures(sets), card=write_card(bundle, sets, Path(scratch)), **parts)
         os.rename(final, target)
-    print(table(metrics))
+    print(table(figures(sets)))
 
 
 if __name__ == "__main__":

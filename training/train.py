@@ -12,7 +12,7 @@ import numpy as np
 from service.bundle import InputSpec
 from training import network, pretrained
 from training.batches import Clothes, arrays, fashion_arrays
-from training.data import CALIBRATION_FOLD, LABELS, TEST_FOLDS, one_of, read_fashion, read_photos
+from training.data import CALIBRATION_FOLD, LABELS, TEST_FOLDS, Photo, one_of, read_fashion, read_photos
 
 WHITE = (255, 255, 255)
 CLOTHES_INPUT = InputSpec(96, 96, "rgb", "pad", WHITE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -25,7 +25,7 @@ CALIBRATION_SHARE = 12
 
 def train_clothes(
     fashion: Path,
-    photos: Path,
+    photos: Sequence[Photo],
     work: Path,
     *,
     steps: int,
@@ -33,15 +33,14 @@ def train_clothes(
     peak: float = 1e-3,
     share: float = 0.31,
     batch: int = 96,
-    split: int = 0,
     seed: int = 1,
 ) -> tuple[keras.Model, float]:
     """The network for thirteen labels, and its temperature; resumes what it finds in `work`.
 
-    It starts from the mean of the networks in `start`, or from ImageNet's weights.
+    It starts from the mean of the networks in `start`, or from ImageNet's weights. Of `photos` the calibration fold
+    sets the temperature, the others are trained on.
     """
     keras.utils.set_random_seed(seed)
-    every = read_photos(photos)
     drawings, numbers = read_fashion(fashion, "train")
     spare = len(drawings) // CALIBRATION_SHARE
     model = network.lite(CLOTHES_INPUT, len(LABELS))
@@ -57,7 +56,7 @@ def train_clothes(
     )
     an_epoch = min(STEPS_AN_EPOCH, max(1, steps // 8))
     data = Clothes(
-        [photo for photo in every if photo.fold not in (*TEST_FOLDS[split], CALIBRATION_FOLD)],
+        [photo for photo in photos if photo.fold != CALIBRATION_FOLD],
         (drawings[:-spare], numbers[:-spare]),
         CLOTHES_INPUT,
         share=share,
@@ -66,7 +65,7 @@ def train_clothes(
         seed=seed,
     )
     _fit(model, data, work, epochs=-(-steps // an_epoch))
-    kept = [photo for photo in every if photo.fold == CALIBRATION_FOLD and photo.labels]
+    kept = [photo for photo in photos if photo.fold == CALIBRATION_FOLD and photo.labels]
     # As many drawings as photographs: both decide the temperature alike.
     some = slice(-spare, None, max(1, spare // len(kept)))
     pictures = np.concatenate([arrays(kept, CLOTHES_INPUT), fashion_arrays(drawings[some], CLOTHES_INPUT)])
@@ -177,18 +176,17 @@ def _train(options: argparse.Namespace) -> None:
     if options.name == "fashion-mnist-mlp":
         model, value = train_mlp(options.fashion)
     else:
-        apart = TEST_FOLDS[options.split]
-        senders = sorted({photo.sender for photo in read_photos(options.photos) if photo.fold not in apart})
+        photos = [photo for photo in read_photos(options.photos) if photo.fold not in TEST_FOLDS[options.split]]
+        senders = sorted({photo.sender for photo in photos})
         model, value = train_clothes(
             options.fashion,
-            options.photos,
+            photos,
             options.work,
             steps=options.steps,
             start=options.start,
             peak=options.peak,
             share=options.share,
             batch=options.batch,
-            split=options.split,
         )
     options.work.mkdir(parents=True, exist_ok=True)
     model.save(options.work / "network.keras")
