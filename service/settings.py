@@ -57,9 +57,7 @@ class Settings:
     max_batch: int = _setting(32, "pictures in one call of /v2", least=1)
     body_timeout: int = _setting(10, "seconds in which a request body must arrive", least=1)
     reload: bool = _setting(False, "start anew when code changes, for development")
-    otlp_endpoint: str = _setting(
-        "", "OpenTelemetry collector that gets spans; where this is not set, OTEL_EXPORTER_OTLP_ENDPOINT counts"
-    )
+    otlp_endpoint: str = _setting("", "OpenTelemetry collector that gets spans; empty: none are made")
     tokens_file: str = _setting("", "file of bearer tokens, one a line; empty: anybody may read and write")
 
     @classmethod
@@ -74,8 +72,8 @@ class Settings:
                 )
             if name.startswith(PREFIX) and name not in (*known, *CLIENT_NAMES):
                 raise SettingsError(f"{name} is not a setting; `lookbook serve --help` lists them")
-        given = {"LOOKBOOK_OTLP_ENDPOINT": environment.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""), **environment}
-        return cls(**{entry.name: _parse(name, given[name], entry) for name, entry in known.items() if name in given})
+        given = {name: environment[name] for name in known if name in environment}
+        return cls(**{known[name].name: _parse(name, text, known[name]) for name, text in given.items()})
 
 
 def table() -> list[tuple[str, str, str]]:
