@@ -47,6 +47,12 @@ def follow(
     return "".join(printed)
 
 
+def block(page: Path, kind: str) -> str:
+    """The page's one block of that kind."""
+    (found,) = re.findall(rf"^```{kind}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    return str(found)
+
+
 def checkout(folder: Path) -> Path:
     """A folder that looks like a fresh checkout, with the environment that `make run` makes."""
     (folder / ".venv").mkdir(parents=True)

@@ -17,6 +17,18 @@ ENDED_WITHIN = 30
 # Where those run, or ran, that a test has started.
 SERVICES: set[str] = set()
 
+# For sh in the Cassandra image: a node that speaks TLS alone, and /tmp/ca.crt, which verifies it.
+ENCRYPTED = """
+set -e
+cd /tmp
+keytool -genkeypair -alias node -dname CN=node -keyalg RSA -validity 2 -storetype PKCS12 \
+    -keystore keystore -storepass cassandra
+keytool -exportcert -rfc -alias node -keystore keystore -storepass cassandra -file ca.crt
+sed -i '/^client_encryption_options:/,/^[^ ]/{/keystore_password/d; s/enabled: false/enabled: true/
+    s|keystore: .*|keystore: /tmp/keystore\\n  keystore_password: cassandra|}' /etc/cassandra/cassandra.yaml
+exec docker-entrypoint.sh cassandra -f
+"""
+
 
 def until(condition: Callable[[], object], seconds: float = 30) -> None:
     """Wait for the condition; fail when it does not come true."""

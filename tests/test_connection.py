@@ -11,20 +11,10 @@ import pytest
 from service.settings import Settings
 from service.store.connection import FAILURES, Connection, open_cluster
 from tests.conftest import lacking
-from tests.running import docker, free_port, until
+from tests.running import ENCRYPTED, docker, free_port, until
 
 pytestmark = pytest.mark.cassandra
 
-START = """
-set -e
-cd /tmp
-keytool -genkeypair -alias node -dname CN=node -keyalg RSA -validity 2 -storetype PKCS12 \
-    -keystore keystore -storepass cassandra
-keytool -exportcert -rfc -alias node -keystore keystore -storepass cassandra -file ca.crt
-sed -i '/^client_encryption_options:/,/^[^ ]/{/keystore_password/d; s/enabled: false/enabled: true/
-    s|keystore: .*|keystore: /tmp/keystore\\n  keystore_password: cassandra|}' /etc/cassandra/cassandra.yaml
-exec docker-entrypoint.sh cassandra -f
-"""
 QUICK = "-Dcassandra.ring_delay_ms=1000 -Dcassandra.skip_wait_for_gossip_to_settle=0"
 
 
@@ -35,7 +25,9 @@ def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     name = f"lookbook-tls-{port}"
     options = ("--publish", f"127.0.0.1:{port}:9042", "--env", "MAX_HEAP_SIZE=256M", "--env", f"JVM_EXTRA_OPTS={QUICK}")
     try:
-        docker("run", "--detach", "--rm", "--name", name, *options, "--entrypoint", "sh", "cassandra:5.0", "-c", START)
+        docker(
+            "run", "--detach", "--rm", "--name", name, *options, "--entrypoint", "sh", "cassandra:5.0", "-c", ENCRYPTED
+        )
     except (OSError, subprocess.CalledProcessError) as error:
         lacking(f"no Docker with the image cassandra:5.0: {error}")
     try:

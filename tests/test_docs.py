@@ -20,7 +20,7 @@ from service import metrics
 from service.settings import Settings
 from tests.chart.test_chart import CHART, render
 from tests.conftest import CONTAINER, MLP, PHOTOS, ROOT
-from tests.pages import checkout, follow
+from tests.pages import block, checkout, follow
 from tests.running import Service, free_port, until
 
 DOCS = ROOT / "docs"
@@ -173,7 +173,7 @@ def suffix(cassandra_session: Session) -> Iterator[str]:
 def test_the_roles_of_a_real_cluster_have_rights_enough(
     serve: Callable[..., Service], cassandra: Settings, cassandra_session: Session, suffix: str
 ) -> None:
-    cql = block("cluster.md", "cql").replace("'dc1': 3", "'datacenter1': 1")
+    cql = block(DOCS / "cluster.md", "cql").replace("'dc1': 3", "'datacenter1': 1")
     for statement in re.sub(r"lookbook(_admin|_service)?\b", rf"\g<0>_{suffix}", cql).split(";")[:-1]:
         cassandra_session.execute(statement, timeout=60)
     login = options(cassandra, cassandra_keyspace=f"lookbook_{suffix}")
@@ -192,15 +192,9 @@ def test_the_roles_of_a_real_cluster_have_rights_enough(
     assert requests.delete(f"{service.url}/v1/predictions/{id}", timeout=10).status_code == 204
 
 
-def block(page: str, kind: str) -> str:
-    """The page's one block of that kind."""
-    (found,) = re.findall(rf"^```{kind}\n(.*?)^```$", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
-    return str(found)
-
-
 def test_the_values_of_a_real_cluster_render(tmp_path: Path) -> None:
     values = tmp_path / "values.yaml"
-    values.write_text(block("cluster.md", "yaml"))
+    values.write_text(block(DOCS / "cluster.md", "yaml"))
     kinds = {item["kind"] for item in render("--values", values)}
     assert {"Ingress", "ServiceMonitor", "PrometheusRule"} < kinds
     assert "StatefulSet" not in kinds

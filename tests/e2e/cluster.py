@@ -115,6 +115,32 @@ class Cluster:
             if not any(taint.effect == "NoSchedule" for taint in node.spec.taints or [])
         )
 
+    @contextmanager
+    def shared_models(self, name: str) -> Iterator[None]:
+        """A claim that pods share: the bundles of this checkout, which k8s/kind.yaml mounts into each worker."""
+        volume = f"{self.namespace}-{name}"
+        both = {"accessModes": ["ReadOnlyMany"], "storageClassName": ""}
+        claim = {"name": name, "namespace": self.namespace}
+        path = {"path": "/models", "type": "Directory"}
+        self.core.create_persistent_volume(
+            {
+                "metadata": {"name": volume},
+                "spec": {**both, "capacity": {"storage": "1Gi"}, "hostPath": path, "claimRef": claim},
+            }
+        )
+        self.core.create_namespaced_persistent_volume_claim(
+            self.namespace,
+            {
+                "metadata": {"name": name},
+                "spec": {**both, "resources": {"requests": {"storage": "1Gi"}}, "volumeName": volume},
+            },
+        )
+        try:
+            yield
+        finally:
+            self.core.delete_namespaced_persistent_volume_claim(name, self.namespace)
+            self.core.delete_persistent_volume(volume)
+
     def scale(self, target: str, replicas: int) -> None:
         self.kubectl("scale", target, f"--replicas={replicas}")
 

@@ -1,7 +1,7 @@
 """Releases on the cluster that kubectl points to, and a table of how long each test took."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import CHART, ROOT
 from tests.e2e.cluster import NODE_PORT, RELEASE, Cluster, run, values
+from tests.pages import checkout, follow
 
 LOGS = ROOT / "e2e-logs"
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -44,6 +45,22 @@ def upgrade(cluster: Cluster) -> Callable[..., str]:
         settings = values({**OPTIONS, **{name.replace("__", "."): value for name, value in options.items()}})
         waiting = ("--wait", "--timeout", "300s") if wait else ()
         return cluster.helm("upgrade", "--install", RELEASE, chart, *waiting, *settings, *arguments)
+
+    return act
+
+
+@pytest.fixture(scope="module")
+def walk(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """Runs blocks of a page of docs/ in the module's namespace, in a folder where files may be given."""
+    folder = checkout(tmp_path_factory.mktemp("docs"))
+    config = folder / "kubeconfig"
+    config.write_text(run("kubectl", "config", "view", "--raw", "--flatten"))
+    run("kubectl", "--kubeconfig", config, "config", "set-context", "--current", f"--namespace={cluster.namespace}")
+
+    def act(page: str, *names: str, files: Mapping[str, str] | None = None) -> str:
+        for name, text in (files or {}).items():
+            (folder / name).write_text(text)
+        return follow(ROOT / "docs" / page, *names, folder=folder, seconds=900, KUBECONFIG=str(config))
 
     return act
 

@@ -7,25 +7,8 @@ import pytest
 import requests
 
 from tests.conftest import PHOTOS, ROOT
-from tests.e2e.cluster import RELEASE, URL, Cluster, run, served
+from tests.e2e.cluster import RELEASE, URL, Cluster, served
 from tests.e2e.load import load, nothing_failed
-from tests.pages import checkout, follow
-
-DOCS = ROOT / "docs"
-
-
-@pytest.fixture(scope="module")
-def walk(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
-    """Runs blocks of a page in the module's namespace."""
-    folder = checkout(tmp_path_factory.mktemp("docs"))
-    config = folder / "kubeconfig"
-    config.write_text(run("kubectl", "config", "view", "--raw", "--flatten"))
-    run("kubectl", "--kubeconfig", config, "config", "set-context", "--current", f"--namespace={cluster.namespace}")
-
-    def act(page: str, *names: str) -> str:
-        return follow(DOCS / page, *names, folder=folder, seconds=900, KUBECONFIG=str(config))
-
-    return act
 
 
 def records() -> dict[str, bytes]:
@@ -77,7 +60,7 @@ def test_your_own_model(walk: Callable[..., str]) -> None:
     # The command that the page gives is the one that publish prints.
     (line,) = [line for line in printed.splitlines() if line.startswith("go live: ")]
     words = [word for word in line.removeprefix("go live: ").split() if not word.startswith(("--namespace", "e2e-"))]
-    assert set(words) <= set((DOCS / "own-model.md").read_text().split())
+    assert set(words) <= set((ROOT / "docs/own-model.md").read_text().split())
 
 
 @pytest.mark.parametrize("whose", ["service", "admin"])

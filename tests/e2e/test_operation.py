@@ -175,18 +175,7 @@ def test_pods_serve_on_while_the_models_are_away(cluster: Cluster) -> None:
 
 
 def test_a_shared_claim(cluster: Cluster, upgrade: Callable[..., str]) -> None:
-    """The bundles of this checkout, which k8s/kind.yaml mounts into every node."""
-    name = f"{cluster.namespace}-shared"
-    spec = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadOnlyMany"], "storageClassName": ""}
-    volume = {**spec, "hostPath": {"path": "/models", "type": "Directory"}, "claimRef": None}
-    volume["claimRef"] = {"name": "shared", "namespace": cluster.namespace}
-    cluster.core.create_persistent_volume({"metadata": {"name": name}, "spec": volume})
-    claim = {**spec, "resources": {"requests": {"storage": "1Gi"}}, "volumeName": name}
-    del claim["capacity"]
-    cluster.core.create_namespaced_persistent_volume_claim(
-        cluster.namespace, {"metadata": {"name": "shared"}, "spec": claim}
-    )
-    try:
+    with cluster.shared_models("shared"):
         with load() as running:
             upgrade(model__existingClaim="shared")
             cluster.until_rolled_out()
@@ -195,6 +184,3 @@ def test_a_shared_claim(cluster: Cluster, upgrade: Callable[..., str]) -> None:
         assert not cluster.pods("models")
         assert "existingClaim" in lookbook(cluster, "publish", CLOTHES, ok=False)
         upgrade()
-    finally:
-        cluster.core.delete_namespaced_persistent_volume_claim("shared", cluster.namespace)
-        cluster.core.delete_persistent_volume(name)

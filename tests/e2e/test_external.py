@@ -1,0 +1,95 @@
+"""docs/cluster.md: a Cassandra with TLS that is not the chart's, a claim that pods share, tokens."""
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.conftest import PHOTOS, ROOT
+from tests.e2e.cluster import URL, Cluster, run
+from tests.pages import block
+from tests.running import ENCRYPTED, until
+
+PAGE = ROOT / "docs/cluster.md"
+QUICK = (
+    "-Dcassandra.ring_delay_ms=1000 -Dcassandra.skip_wait_for_gossip_to_settle=0 -Dcassandra.superuser_setup_delay_ms=0"
+)
+RING = {
+    "metadata": {"name": "ring"},
+    "spec": {
+        "automountServiceAccountToken": False,
+        "securityContext": {"runAsNonRoot": True, "runAsUser": 999, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [
+            {
+                "name": "cassandra",
+                "image": "cassandra:5.0.8",
+                "command": ["sh", "-c"],
+                "args": [
+                    "sed -i 's/AllowAllAuthenticator/PasswordAuthenticator/; s/AllowAllAuthorizer/CassandraAuthorizer/'"
+                    f" /etc/cassandra/cassandra.yaml\n{ENCRYPTED}"
+                ],
+                "env": [
+                    {"name": "CASSANDRA_DC", "value": "dc1"},
+                    {"name": "CASSANDRA_ENDPOINT_SNITCH", "value": "GossipingPropertyFileSnitch"},
+                    {"name": "MAX_HEAP_SIZE", "value": "256M"},
+                    {"name": "JVM_EXTRA_OPTS", "value": QUICK},
+                ],
+                "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+            }
+        ],
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def ring(cluster: Cluster) -> str:
+    """The address of a node that speaks TLS alone, with the page's keyspace and roles; one node holds one copy."""
+    cluster.core.create_namespaced_pod(cluster.namespace, RING)
+
+    def cql(statements: str) -> str:
+        login = ("env", "SSL_VALIDATE=false", "cqlsh", "--ssl", "-u", "cassandra", "-p", "cassandra")
+        return cluster.kubectl("exec", "ring", "--", *login, "-e", statements, ok=False)
+
+    until(lambda: "cassandra" in cql("LIST ROLES"), 180)
+    assert not cql(block(PAGE, "cql").replace("'dc1': 3", "'dc1': 1"))
+    return str(cluster.core.read_namespaced_pod("ring", cluster.namespace).status.pod_ip)
+
+
+@pytest.fixture(scope="module")
+def page_values(ring: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page's values, but for what is not on kind."""
+    text = block(PAGE, "yaml")
+    for old, new in {
+        "registry.example/": "",
+        "cassandra-1.example,cassandra-2.example": ring,
+        "replication: 3": "replication: 1",
+        "serviceMonitor: true": "serviceMonitor: false",
+        "alerts: true": "alerts: false",
+    }.items():
+        assert old in text
+        text = text.replace(old, new)
+    path = tmp_path_factory.mktemp("values") / "values.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_ring_and_models_of_one_s_own(
+    cluster: Cluster, upgrade: Callable[..., str], walk: Callable[..., str], page_values: Path, tmp_path: Path
+) -> None:
+    files = {"ca.crt": cluster.kubectl("exec", "ring", "--", "cat", "/tmp/ca.crt")}
+    made = {name: tmp_path / name for name in ("tls.crt", "tls.key")}
+    subject = ("-nodes", "-subj", "/CN=lookbook.example")
+    run("openssl", "req", "-x509", *subject, "-out", made["tls.crt"], "-keyout", made["tls.key"])
+    walk("cluster.md", "secrets", files=files | {name: path.read_text() for name, path in made.items()})
+    tokens = cluster.core.read_namespaced_secret("lookbook-tokens", cluster.namespace).data["tokens"]
+    with cluster.shared_models("models"):
+        upgrade("--values", page_values)
+        assert not cluster.pods("cassandra") + cluster.pods("models")
+        with requests.Session() as client, (PHOTOS / "shirt.jpg").open("rb") as picture:
+            assert client.get(f"{URL}/v1/predictions", timeout=10).status_code == 401
+            client.headers["Authorization"] = f"Bearer {base64.b64decode(tokens).decode()}"
+            answer = client.post(f"{URL}/v1/predictions", files={"image": picture}, timeout=10)
+            assert answer.json()["label"] == "Shirt"
+            assert client.get(f"{URL}{answer.headers['Location']}", timeout=10).json() == answer.json()
