@@ -5,10 +5,11 @@ from itertools import product
 from pathlib import Path
 
 from benchmarks.errors import BenchmarkError
+from service.settings import Settings
 
 _ROOT = Path(__file__).parent.parent
 _MLP = _ROOT / "models/fashion-mnist-mlp/1.0.0"
-_CLOTHES = _ROOT / "models/lookbook-clothes/2.0.0"
+_CLOTHES = _ROOT / Settings().model
 
 
 @dataclass(frozen=True, slots=True)

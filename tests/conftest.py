@@ -38,7 +38,7 @@ from tests.running import SERVICES, Service, until
 
 ROOT = Path(__file__).parent.parent
 MLP = ROOT / "models/fashion-mnist-mlp/1.0.0"
-CLOTHES = ROOT / "models/lookbook-clothes/2.0.0"
+CLOTHES = ROOT / Settings().model
 PHOTOS = ROOT / "tests/data/photos"
 BAG = MLP / "golden/fashion-8.png"
 

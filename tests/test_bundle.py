@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from service.bundle import BundleError, read_bundle
-from tests.conftest import MLP
+from tests.conftest import CLOTHES, MLP
 
 
 def test_a_bundle_tells_what_it_holds() -> None:
@@ -13,6 +13,10 @@ def test_a_bundle_tells_what_it_holds() -> None:
     assert (bundle.name, bundle.version) == ("fashion-mnist-mlp", "1.0.0")
     assert bundle.labels[8] == "Bag"
     assert (bundle.input.height, bundle.input.width, bundle.input.channels) == (28, 28, 1)
+
+
+def test_what_every_pod_pulls_is_small() -> None:
+    assert sum(path.stat().st_size for path in CLOTHES.rglob("*") if path.is_file()) <= 4_000_000
 
 
 @pytest.mark.parametrize("name", ["model.tflite", "golden/fashion-8.png"])

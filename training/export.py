@@ -47,13 +47,14 @@ def main() -> None:
         drawings, numbers = read_fashion(options.fashion, "t10k")
         golden = []
         for photo in options.golden:
-            # As PNG: its pixels are the same whichever decoder reads them.
+            # As PNG: its pixels are the same whichever decoder reads them. Small: each pod pulls them.
             golden.append(Path(scratch, f"{photo.stem}.png"))
-            Image.open(photo).convert("RGB").save(golden[-1])
+            picture = Image.open(photo).convert("RGB")
+            picture.thumbnail((spec.width, spec.height))
+            picture.save(golden[-1], optimize=True)
         for number in (1, 5, 8):
-            picture = Path(scratch, f"fashion-{number}.png")
-            Image.fromarray(drawings[list(numbers).index(number)]).save(picture)
-            golden.append(picture)
+            golden.append(Path(scratch, f"fashion-{number}.png"))
+            Image.fromarray(drawings[list(numbers).index(number)]).save(golden[-1])
         parts = {
             "name": options.name,
             "version": options.version,

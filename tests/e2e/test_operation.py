@@ -15,6 +15,8 @@ from tests.e2e.cluster import RELEASE, URL, Cluster, run, served
 from tests.e2e.load import load, nothing_failed
 from tests.running import until
 
+SHIPPED = read_bundle(CLOTHES)
+
 
 def lookbook(cluster: Cluster, *arguments: object, ok: bool = True) -> str:
     return run(sys.executable, "-m", "service", "model", *arguments, "--namespace", cluster.namespace, ok=ok)
@@ -97,27 +99,27 @@ def test_no_pods_come_while_cassandra_is_away(cluster: Cluster) -> None:
 def test_a_new_version_under_load_and_back(
     cluster: Cluster, upgrade: Callable[..., str], version: Callable[..., tuple[Path, str]]
 ) -> None:
-    folder, digest = version("2.0.1")
+    folder, digest = version("9.0.0")
     assert digest in lookbook(cluster, "publish", folder)
-    assert "2.0.1" in lookbook(cluster, "list")
+    assert "9.0.0" in lookbook(cluster, "list")
     with load() as running:
-        upgrade(model__version="2.0.1", model__digest=digest)
+        upgrade(model__version="9.0.0", model__digest=digest)
         cluster.until_rolled_out()
-        until(lambda: "2.0.1" in running.stored.values(), 60)
-        assert requests.get(f"{URL}/v1/model", timeout=10).json()["version"] == "2.0.1"
+        until(lambda: "9.0.0" in running.stored.values(), 60)
+        assert requests.get(f"{URL}/v1/model", timeout=10).json()["version"] == "9.0.0"
         cluster.helm("rollback", RELEASE, "--wait")
         cluster.until_rolled_out()
     nothing_failed(running)
-    assert set(running.stored.values()) == {"2.0.0", "2.0.1"}
-    assert requests.get(f"{URL}/v1/model", timeout=10).json()["version"] == "2.0.0"
+    assert set(running.stored.values()) == {SHIPPED.version, "9.0.0"}
+    assert requests.get(f"{URL}/v1/model", timeout=10).json()["version"] == SHIPPED.version
 
 
 def test_a_published_version_never_changes(cluster: Cluster, version: Callable[..., tuple[Path, str]]) -> None:
     assert "stood there already" in lookbook(cluster, "publish", CLOTHES)
-    folder, _ = version("2.0.0")
+    folder, _ = version(SHIPPED.version)
     (folder / "model.json").write_text((folder / "model.json").read_text() + " ")
     assert "never changes" in lookbook(cluster, "publish", folder, ok=False)
-    assert read_bundle(CLOTHES).digest[:12] in lookbook(cluster, "list")
+    assert SHIPPED.digest[:12] in lookbook(cluster, "list")
 
 
 def stuck(cluster: Cluster, reason: str) -> bool:
@@ -146,10 +148,10 @@ def test_a_bad_version_stops_the_rollout(
             cluster.until_rolled_out()
 
     with load() as running:
-        try_and_go_back("3.0.0", version("3.0.0")[1], "no lookbook-clothes 3.0.0")
+        try_and_go_back("9.1.0", version("9.1.0")[1], "no lookbook-clothes 9.1.0")
         for number, damage, reason in (
-            ("3.0.1", FLIP, "model.tflite: its sha256 is not the manifest's"),
-            ("3.0.2", SWAP, "not the pinned"),
+            ("9.1.1", FLIP, "model.tflite: its sha256 is not the manifest's"),
+            ("9.1.2", SWAP, "not the pinned"),
         ):
             folder, digest = version(number)
             lookbook(cluster, "publish", folder)
@@ -157,7 +159,7 @@ def test_a_bad_version_stops_the_rollout(
             cluster.kubectl("exec", f"deployment/{RELEASE}-models", "--container=models", "--", "python", "-c", code)
             try_and_go_back(number, digest, reason)
     nothing_failed(running)
-    assert set(running.stored.values()) == {"2.0.0"}
+    assert set(running.stored.values()) == {SHIPPED.version}
 
 
 def test_pods_serve_on_while_the_models_are_away(cluster: Cluster) -> None:
