@@ -29,7 +29,7 @@ WIDEST_PATH = 60
 
 
 @click.command()
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(allow_dash=True))
 @server_options()
 @click.option("--bundle", type=click.Path(path_type=Path), help="Classify on the spot, with the bundle in this folder.")
 @form_options
@@ -72,7 +72,7 @@ def classify(
         ("path", *output.CELLS, "id", "created_at", "error"),
         {
             "path": min(WIDEST_PATH, max(len(click.format_filename(path)) for path in found)),
-            "label": max(map(len, labels)),
+            "label": max(map(len, labels), default=0),
             "score": 6,
             "others": 0,
         },

@@ -45,13 +45,13 @@ class Client:
 
     def model(self) -> dict[str, Any]:
         """The model's manifest. The first thing to ask: it does not wait for a server that isn't there."""
-        return self._ask("GET", _MODEL)
+        return self._ask("GET", _MODEL, "labels")
 
     def classify(self, name: str, data: bytes) -> dict[str, Any]:
         """The stored record of a picture; however often it is sent for that, it is stored once."""
         key = {"Idempotency-Key": uuid.uuid4().hex}
         try:
-            return self._ask("POST", _PREDICTIONS, files={"image": (name, data)}, headers=key)
+            return self._ask("POST", _PREDICTIONS, "top", files={"image": (name, data)}, headers=key)
         except Unreachable as error:
             # Some refuse a large body by hanging up: a server that still answers is not away.
             self.model()
@@ -60,15 +60,18 @@ class Client:
 
     def page(self, query: Mapping[str, Any]) -> dict[str, Any]:
         """One page of the list: `items` and `next`."""
-        return self._ask("GET", _PREDICTIONS, params=query)
+        return self._ask("GET", _PREDICTIONS, "items", params=query)
 
-    def _ask(self, method: str, path: str, **parts: Any) -> dict[str, Any]:
+    def _ask(self, method: str, path: str, wanted: str, **parts: Any) -> dict[str, Any]:
+        """The answer, an object with a list under the name that is `wanted`."""
         try:
             response = self._session().request(
                 method, self._url + path, timeout=(CONNECT_SECONDS, READ_SECONDS), allow_redirects=False, **parts
             )
             if response.status_code in (200, 201):
-                answer: dict[str, Any] = response.json()
+                answer = response.json()
+                if not isinstance(answer, dict) or not isinstance(answer.get(wanted), list):
+                    raise Refused("not_lookbook", f"{self._url} is no Lookbook server: {path} has no {wanted}")
                 return answer
         except requests.JSONDecodeError as error:
             raise Refused("not_lookbook", f"{self._url} is no Lookbook server: {path} is not JSON") from error

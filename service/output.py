@@ -3,8 +3,12 @@
 import csv
 import io
 import json
+import os
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
+
+import click
 
 Record = Mapping[str, Any]
 Write = Callable[[Record], None]
@@ -15,7 +19,7 @@ CELLS = ("label", "score", "label_2", "score_2", "label_3", "score_3", "model", 
 def writer(form: str | None, columns: tuple[str, ...], widths: Mapping[str, int]) -> Write:
     """Writes records to standard output: CSV has `columns`, a table those of `widths`, in their order."""
     if form == "json":
-        return lambda record: print(json.dumps(record), flush=True)
+        return lambda record: _print(json.dumps(record))
     if form == "csv":
         _print_csv(columns)
         return lambda record: _print_csv([_flat(record).get(column, "") for column in columns])
@@ -50,11 +54,23 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
+def _print(line: str) -> None:
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:  # a reader that has seen enough, which Click knows
+        raise
+    except OSError as error:
+        # What is still in the buffer would fail once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.ClickException(f"the answers can't be written: {error.strerror}") from error
+
+
 def _print_csv(cells: list[Any] | tuple[str, ...]) -> None:
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(cells)
-    print(line.getvalue(), flush=True)
+    # Before Python 3.13 only what is in the terminator counts as a break that wants quotes.
+    csv.writer(line, lineterminator="\r\n").writerow(cells)
+    _print(line.getvalue().removesuffix("\r\n"))
 
 
 def _print_row(cells: Mapping[str, str], widths: Mapping[str, int]) -> None:
-    print("  ".join(printable(cells[name]).ljust(width) for name, width in widths.items()).rstrip(), flush=True)
+    _print("  ".join(printable(cells[name]).ljust(width) for name, width in widths.items()).rstrip())

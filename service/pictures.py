@@ -23,7 +23,11 @@ def find(paths: Iterable[str]) -> Iterator[str]:
 
 def read(path: str) -> bytes:
     """The file's bytes; raises OSError."""
-    return sys.stdin.buffer.read() if path == STDIN else Path(path).read_bytes()
+    if path != STDIN:
+        return Path(path).read_bytes()
+    if sys.stdin is None:
+        raise OSError("standard input is closed")
+    return sys.stdin.buffer.read()
 
 
 def _inside(folder: str) -> Iterator[str]:
@@ -31,6 +35,12 @@ def _inside(folder: str) -> Iterator[str]:
     for parent, folders, files in os.walk(folder, onerror=lambda error: unreadable.append(str(error.filename))):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
-                yield os.path.join(parent, name)
+            path = os.path.join(parent, name)
+            if name.lower().endswith(SUFFIXES) and not name.startswith(".") and not _blocks(path):
+                yield path
     yield from unreadable
+
+
+def _blocks(path: str) -> bool:
+    """Whether it is a pipe or the like, which may never end. What isn't there is said when it is read."""
+    return os.path.exists(path) and not os.path.isfile(path)

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,7 @@ def test_folders_are_searched_and_hidden_files_left_out(tmp_path: Path) -> None:
     for name in ("b/z.PNG", "b/a.png", "a.webp.png", ".hidden.png", ".cache/x.png", "b/notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(BAG, tmp_path / name)
+    os.mkfifo(tmp_path / "pipe.png")
     ended = classify(tmp_path, "--bundle", MLP, "--json")
     found = [str(Path(record["path"]).relative_to(tmp_path)) for record in records(ended.stdout)]
     assert found == ["a.webp.png", "b/a.png", "b/z.PNG"]
@@ -113,11 +115,13 @@ def test_a_body_far_too_large_stops_nothing(serve: Callable[..., Service], tmp_p
 
 
 def test_csv_has_a_row_for_each_picture(tmp_path: Path) -> None:
-    strange = tmp_path / 'a,b "c"\n.png'
-    shutil.copyfile(BAG, strange)
-    ended = classify(strange, tmp_path / "none.png", "--bundle", MLP, "--csv")
-    good, bad = csv.DictReader(ended.stdout.splitlines(keepends=True))
-    assert (good["path"], good["label"], good["version"], good["error"]) == (str(strange), "Bag", "1.0.0", "")
+    names = [tmp_path / name for name in ('a,b "c"\n.png', "a\nb.png", "none.png")]
+    for name in names[:2]:
+        shutil.copyfile(BAG, name)
+    ended = classify(*names, "--bundle", MLP, "--csv")
+    good, broken, bad = csv.DictReader(ended.stdout.splitlines(keepends=True))
+    assert [good["path"], broken["path"]] == list(map(str, names[:2]))
+    assert (good["label"], good["version"], good["error"]) == ("Bag", "1.0.0", "")
     assert float(good["score"]) > float(good["score_2"]) > float(good["score_3"])
     assert (bad["label"], bad["error"]) == ("", "unreadable: No such file or directory")
 
@@ -159,6 +163,28 @@ def test_nothing_to_ask_is_one_line(arguments: list[str], complaint: str) -> Non
     assert time.monotonic() - began < 5
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
     assert complaint in ended.stderr
+
+
+@pytest.mark.parametrize("answer", ["{}", "[]", "null", '{"labels": 1}', "<html>"])
+def test_another_kind_of_server_is_one_line(answer: str) -> None:
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(answer.encode())
+
+    with HTTPServer(("127.0.0.1", 0), Other) as server:
+        threading.Thread(target=server.handle_request).start()
+        ended = classify(BAG, "--url", f"http://127.0.0.1:{server.server_port}")
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert "is no Lookbook server: /v1/model " in ended.stderr
+
+
+def test_a_full_disk_is_one_line() -> None:
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "service", "classify", BAG, "--bundle", MLP]
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (1, "Error: the answers can't be written: No space left on device\n")
 
 
 def test_the_environment_names_server_and_token(serve: Callable[..., Service], tmp_path: Path) -> None:
