@@ -19,7 +19,7 @@ class Tokens:
         self._refresh()
 
     def accepts(self, token: str) -> bool:
-        """Whether the token is one of the file's; compares in constant time."""
+        """Whether the token, in the Latin-1 of WSGI, is one of the file's; compares in constant time."""
         try:
             self._refresh()
             self._readable = True
@@ -27,7 +27,7 @@ class Tokens:
             if self._readable:
                 _LOG.error("the tokens known so far still hold: %s", error)
             self._readable = False
-        given = token.encode()
+        given = token.encode("latin-1", "replace")
         matches = [hmac.compare_digest(given, known) for known in self._tokens]
         return any(matches)
 

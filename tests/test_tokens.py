@@ -7,13 +7,16 @@ from service.tokens import Tokens
 
 
 def test_a_token_of_the_file_is_accepted(tmp_path: Path) -> None:
-    (tmp_path / "tokens").write_text("one\n\ntwo\n")
+    (tmp_path / "tokens").write_text("one\n\ntwo\nt\u00f6ken\n", "utf-8")
     tokens = Tokens(tmp_path / "tokens")
     assert tokens.accepts("one")
     assert tokens.accepts("two")
     assert not tokens.accepts("three")
     assert not tokens.accepts("")
+    # As WSGI gives what came in UTF-8.
+    assert tokens.accepts("t\u00c3\u00b6ken")
     assert not tokens.accepts("t\u00f6ken")
+    assert not tokens.accepts("t\u20acken")
 
 
 def test_a_changed_file_counts_at_once(tmp_path: Path) -> None:
