@@ -75,7 +75,7 @@ def decode(data: bytes, spec: InputSpec, max_pixels: int) -> Image.Image:
     try:
         file.draft(None, (max(1, file.width // power), max(1, file.height // power)))
         image = _load(file)
-        orientation = file.getexif().get(ExifTags.Base.Orientation, 1)
+        orientation = _orientation(file)
         # Shrunk first: alpha and orientation then cost nothing on large pictures.
         image = _shrunk(image, round(factor * max(image.size) / longer))
     except _BROKEN as error:
@@ -179,6 +179,14 @@ def _load(image: ImageFile.ImageFile) -> Image.Image:
     _scale_transparency(image)
     image.load()
     return image
+
+
+def _orientation(image: Image.Image) -> int | None:
+    """As the picture's EXIF data say, where they can be read: without them it is whole, too."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation)
+    except _BROKEN:
+        return None
 
 
 def _scale_transparency(image: ImageFile.ImageFile) -> None:

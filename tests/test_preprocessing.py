@@ -11,7 +11,7 @@ from PIL import Image
 from service.bundle import InputSpec
 from service.errors import ImageTooLarge, InvalidImage, UnsupportedMediaType
 from service.inference import Classifier
-from service.preprocessing import decode, preprocess, thumbnail, to_array
+from service.preprocessing import FORMATS, decode, preprocess, thumbnail, to_array
 from tests.conftest import BAG, PHOTOS, encoded
 
 SPEC = InputSpec(32, 32, "rgb", "pad", (255, 255, 255), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
@@ -299,6 +299,15 @@ def originals() -> dict[str, bytes]:
         "texts": png(image.size, 8, 2, bytes(145 * 64), before=chunk(b"zTXt", b"key\0\0" + zlib.compress(b"text"))),
         "animated": encoded(image, "PNG", save_all=True, append_images=[image.transpose(Image.Transpose.ROTATE_180)]),
     }
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_picture_whose_exif_data_are_broken_is_whole(format: str) -> None:
+    image = Image.open(PICTURES[0])
+    broken = encoded(image, format, exif=b"Exif\0\0no TIFF", **quality(format))
+    assert np.array_equal(
+        preprocess(broken, SPEC, 1_000_000), preprocess(encoded(image, format, **quality(format)), SPEC, 1_000_000)
+    )
 
 
 # Pillow warns of broken frames in a picture of which the first is read all the same.
