@@ -40,7 +40,7 @@ class Call:
 def read_call(body: bytes, head_length: str | None, spec: InputSpec, most: int) -> Call:
     """Raises InvalidRequest; `head_length` is how long the JSON is where binary data follows it."""
     head, rest = _split(body, head_length)
-    request = _checked(_parse(head), dict, "the request")
+    request = _checked(_parse(head, most * spec.height * spec.width * spec.channels), dict, "the request")
     id = _get(request, "id", str, "")
     if len(id) > _MAX_ID:
         raise InvalidRequest(f"id is longer than {_MAX_ID} characters")
@@ -58,7 +58,9 @@ def _split(body: bytes, length: str | None) -> tuple[bytes, memoryview]:
     return body[: int(length)], memoryview(body)[int(length) :]
 
 
-def _parse(head: bytes) -> Any:
+def _parse(head: bytes, most_numbers: int) -> Any:
+    if head.count(b",") > most_numbers + _MAX_MARKS:
+        raise InvalidRequest(f"the JSON has more numbers than a batch may have, {most_numbers}")
     if sum(head.count(mark) for mark in (b"[", b"{", b'"')) > _MAX_MARKS:
         raise InvalidRequest("the JSON has too many parts; send numbers as one flat list or as binary data")
     try:

@@ -207,6 +207,7 @@ def test_numbers_of_a_colour_model_are_normalised_as_its_pictures_are(clothes: C
         (b"\xff\xfe", "not JSON"),
         (b"[" * 5000, "not JSON"),
         (b"[" * 300_000, "too many parts"),
+        (b"1," * 4_000_000, "more numbers than a batch may have"),
         (b'{"id": "1", "inputs": [NaN]}', "NaN is no number"),
         (b"1" * 5000, "not JSON"),
         (b"[]", "the request must be an object"),
