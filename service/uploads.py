@@ -24,10 +24,14 @@ _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 
 class _Decoder(MultipartDecoder):
-    """Takes names in other encodings than UTF-8, too; what cannot be read of them is U+FFFD."""
+    """Takes names in other encodings than UTF-8, too; what cannot be read of them is U+FFFD.
+
+    And names with a backslash, which browsers do not double.
+    """
 
     def _parse_headers(self, data: bytes | bytearray) -> Headers:
-        return super()._parse_headers(data.decode("utf-8", "replace").encode())
+        text = data.decode("utf-8", "replace")
+        return super()._parse_headers(re.sub(r'\\(?!["\\])', r"\\\\", text).encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,9 @@ def _pieces(request: Request, decoder: MultipartDecoder) -> Iterator[bytes]:
 
 def _read_multipart(request: Request) -> Upload:
     """Werkzeug's own form parser would turn a part without a file name into text."""
-    boundary = request.mimetype_params.get("boundary", "")
+    boundary = request.mimetype_params.get("boundary")
+    if not boundary:
+        raise InvalidRequest("the Content-Type names no boundary; let your HTTP client set this header")
     decoder = _Decoder(boundary.encode("ascii", "replace"), max_parts=MAX_PARTS)
     pieces = _pieces(request, decoder)
     pictures: list[tuple[str, io.BytesIO]] = []
