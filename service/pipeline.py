@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from service import metrics
 from service.errors import Busy, Gone, IdempotencyKeyReused, InvalidRequest, RequestError, StoreUnavailable
 from service.inference import Classifier
-from service.prediction import Prediction, id_maker
+from service.prediction import Prediction, created_at, id_maker
 from service.preprocessing import Picture, read_picture, thumbnail
 from service.settings import Settings
 from service.store import TIMEOUT, Store
@@ -109,6 +110,8 @@ class Pipeline:
             stored = self._store.get(id)
             if stored:
                 return stored, True
+            if self._expired(id):
+                raise Gone("the record of this Idempotency-Key was kept no longer; use another key")
             if self._store.deleted(id):
                 raise Gone("the record of this Idempotency-Key was deleted; use another key")
         candidate = replace(prediction, id=id)
@@ -117,6 +120,10 @@ class Pipeline:
         if standing is candidate:
             metrics.predictions.labels(standing.label).inc()
         return standing, standing is not candidate
+
+    def _expired(self, id: UUID) -> bool:
+        kept = self._settings.retention
+        return bool(kept) and datetime.now(UTC) - created_at(id) >= timedelta(seconds=kept)
 
     def _predict(self, picture: Picture, file_name: str) -> tuple[Prediction, bytes | None, NDArray[np.float32]]:
         """A prediction with a new id, its thumbnail and all scores."""

@@ -14,6 +14,7 @@ from service.inference import Classifier
 from service.settings import Settings
 from service.store import Store
 from tests.conftest import BAG, MLP, PHOTOS, encoded
+from tests.running import until
 
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-1[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 UNKNOWN = "3a8f9d10-e71b-11f1-9300-3905d66e4a8f"
@@ -208,8 +209,9 @@ def multipart(head: bytes, data: bytes | None = None) -> dict[str, object]:
         (b'Content-Disposition: form-data; name="image"; filename=""', ""),
         (b'Content-Disposition: form-data; name="image"; filename="a\0b.png"', "a\ufffdb.png"),
         (b'Content-Disposition: form-data; name="image"; filename="na\xefve.png"', "na\ufffdve.png"),
+        (b'Content-Disposition: form-data; name="image"; filename="C:\\a\\"b\\".png"', 'C:\\a"b".png'),
     ],
-    ids=["no name", "empty name", "NUL", "Latin-1"],
+    ids=["no name", "empty name", "NUL", "Latin-1", "backslashes"],
 )
 def test_odd_names(client: FlaskClient, head: bytes, name: str) -> None:
     response = client.post("/v1/predictions", **multipart(head))
@@ -230,7 +232,7 @@ def test_odd_names(client: FlaskClient, head: bytes, name: str) -> None:
         ({"data": bytes(1_000_000), "content_type": "multipart/form-data; boundary=x"}, "a header over 16384"),
         (multipart(b"Content-Type: image/png"), "malformed"),
         ({"data": b"nothing", "content_type": "multipart/form-data; boundary=x"}, "malformed"),
-        ({"data": BAG.read_bytes(), "content_type": "multipart/form-data"}, "malformed"),
+        ({"data": BAG.read_bytes(), "content_type": "multipart/form-data"}, "no boundary"),
         ({"data": b"--x\r\n", "content_type": "multipart/form-data; boundary=x"}, "malformed"),
     ],
 )
@@ -284,6 +286,16 @@ def test_a_key_does_not_bring_back_what_was_deleted(store: Store, classifier: Cl
     assert client.get(location).status_code == 404
     assert stored(client) == []
     assert post(client, **{"Idempotency-Key": "two"}).status_code == 201
+
+
+def test_a_key_does_not_bring_back_what_was_kept_long_enough(
+    open_store: Callable[..., Store], classifier: Classifier
+) -> None:
+    client = create_app(Settings(retention=1), classifier, open_store(retention=1)).test_client()
+    location = post(client, **{"Idempotency-Key": "one"}).headers["Location"]
+    until(lambda: client.get(location).status_code == 404)
+    assert message(post(client, **{"Idempotency-Key": "one"}))[:2] == (410, "gone")
+    assert stored(client) == []
 
 
 def test_a_refused_picture_does_not_use_up_its_key(client: FlaskClient) -> None:
