@@ -271,6 +271,19 @@ def test_the_history_goes_back_to_its_first_record(serve: Callable[..., Service]
     expect(page.locator("#state")).to_have_text("No answer matches the filter.")
 
 
+def test_a_time_that_is_none_yet_changes_nothing(serve: Callable[..., Service], visit: Visit) -> None:
+    service = serve().ready()
+    answer(service, GOLDEN[0])
+    page = visit(service.url)
+    expect(page.locator("#state")).to_have_text("That is all: 1 answer.")
+    since = page.get_by_label("From")
+    since.evaluate("input => input.value = '20266-01-31T12:00'")
+    since.dispatch_event("change")
+    expect(page.locator(".tile")).to_have_count(1)
+    since.fill("2026-01-31T12:00")
+    expect(page.locator("#state")).to_have_text("That is all: 1 answer.")
+
+
 def test_a_filter_finds_the_one_far_back(serve: Callable[..., Service], visit: Visit, tmp_path: Path) -> None:
     """Pages without a match have a next one all the same."""
     path, now = str(tmp_path / "serve.sqlite"), time.time_ns()
@@ -455,6 +468,12 @@ def test_no_picture_is_kept_in_memory(serve: Callable[..., Service], visit: Visi
     expect(page.locator(".tile img:not([hidden])")).to_have_count(4)
     for image in page.locator(".tile img, .card img").all():
         expect(image).to_have_js_property("naturalWidth", 28)
+    until(lambda: page.evaluate("kept.size") == 0)
+    # Nor of those that nobody has scrolled to.
+    page.get_by_role("button", name="Clear the list").click()
+    give(page, *GOLDEN * 15)
+    answered(page, "45 pictures: 45 answered")
+    page.get_by_role("button", name="Clear the list").click()
     until(lambda: page.evaluate("kept.size") == 0)
 
 

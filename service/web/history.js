@@ -20,6 +20,8 @@ const nearSight = new IntersectionObserver((entries) => {
 
 /** Show the history anew, as the filter says. */
 export function restart() {
+  // What cannot be a time is no filter yet: it is being typed.
+  if (!form.checkValidity()) return;
   nearSight.disconnect();
   tiles.clear();
   list.replaceChildren();

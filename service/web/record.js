@@ -15,7 +15,7 @@ let shown = null;
 
 /** Open the record that the address names, or none. */
 export function route() {
-  const id = ID.exec(location.hash)?.[1] ?? null;
+  const id = ID.exec(location.hash)?.[1].toLowerCase() ?? null;
   if (id) open(id);
   else if (dialog.open) dialog.close();
 }
