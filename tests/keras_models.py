@@ -49,6 +49,12 @@ def half() -> keras.Model:
     return model
 
 
+def whole() -> keras.Model:
+    inputs = keras.Input(SHAPE, dtype="uint8")
+    scores = layers.Dense(len(LABELS))(layers.Flatten()(keras.ops.cast(inputs, "float32")))
+    return keras.Model(inputs, scores)
+
+
 def dividing() -> keras.Model:
     inputs = keras.Input(SHAPE)
     scaled = keras.applications.mobilenet_v2.preprocess_input(inputs)
@@ -88,6 +94,7 @@ MODELS = {
     "flat": lambda: of((28, 28), layers.Rescaling(2.0, offset=-1)),
     "half": half,
     "dividing": dividing,
+    "whole": whole,
     "sigmoid": lambda: of(SHAPE, activation="sigmoid"),
     "lambda": lambda: of(SHAPE, layers.Lambda(lambda x: x * 2)),
     "function": lambda: of(SHAPE, layers.Lambda(twice)),

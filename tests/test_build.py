@@ -30,7 +30,14 @@ for arguments in json.load(sys.stdin):
     print(json.dumps([ended.exit_code, ended.stdout, ended.stderr]))
 """
 
-BUILT = {"softmax": [], "flat": [], "half": ["--resize", "crop"], "dividing": ["--input", "-1..1"], "trained": []}
+BUILT = {
+    "softmax": [],
+    "flat": [],
+    "half": ["--resize", "crop"],
+    "dividing": ["--input", "-1..1"],
+    "whole": [],
+    "trained": [],
+}
 REFUSED = {
     "sigmoid": "lie between 0 and 1 but don't sum to 1",
     "lambda": "it has a Lambda layer, whose Python code is never run here",
@@ -104,6 +111,7 @@ def bundle(folder: Path, name: str) -> Bundle:
         ("flat", (28, 28), "grayscale", "stretch", (0, 1), "0..1 (it begins with Rescaling)"),
         ("half", (32, 32), "rgb", "crop", (0, 1 / 255), "0..255 (it begins with Rescaling)"),
         ("dividing", (32, 32), "rgb", "stretch", (0.5, 0.5), "-1..1 (as you say)"),
+        ("whole", (32, 32), "rgb", "stretch", (0, 1 / 255), "0..255 (its input takes whole numbers)"),
     ],
 )
 def test_each_kind_of_model_becomes_a_bundle(

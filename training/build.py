@@ -137,6 +137,10 @@ def _why_not_loaded(said: str) -> str:
 
 def _pixels(model: keras.Model, given: str | None) -> tuple[str, str]:
     """What the model takes for black to white, and why."""
+    if "int" in model.inputs[0].dtype:
+        if given not in (None, "0..255"):
+            raise BundleError(f"its input takes whole numbers, of which {given} has none between: say --input 0..255")
+        return "0..255", "its input takes whole numbers"
     if given:
         return given, "as you say"
     first = _first_operation(model)
