@@ -12,6 +12,7 @@ from model_init.errors import Exit, Failure, report
 from service.bundle import BundleError
 
 SHIPPED = Path("/models")
+REPORTED = (Failure, BundleError, OSError)
 
 # Each command imports its own parts: the kubernetes client alone takes half a second, and a pull that
 # finds READY is to end at once.
@@ -21,11 +22,18 @@ def _publish(options: argparse.Namespace) -> None:
     from model_init.publish import bundles_in, publish, told
     from model_init.volume import Volume
 
-    folders = [*options.bundles, *([SHIPPED] if options.shipped else [])]
+    folders = [*options.bundles, *([options.shipped] if options.shipped else [])]
     if not folders:
         raise Failure(Exit.FAILED, "nothing to publish: name a bundle's folder, or say --shipped")
+    volume, code = Volume(options.volume), 0
     for bundle in (bundle for folder in folders for bundle in bundles_in(folder)):
-        print(told(*publish(bundle, Volume(options.volume))), flush=True)
+        try:
+            print(told(*publish(bundle, volume)), flush=True)
+        except REPORTED as error:
+            code = report(error)
+    # A version of somebody's own in the place of a shipped one is no reason not to serve what stands there.
+    if code and not (options.shipped and volume.entries()):
+        sys.exit(code)
 
 
 def _receive(options: argparse.Namespace) -> None:
@@ -92,7 +100,14 @@ def _parser() -> argparse.ArgumentParser:
     publish.add_argument(
         "bundles", type=Path, nargs="*", metavar="BUNDLE", help="its folder, or one that holds <name>/<version>"
     )
-    publish.add_argument("--shipped", action="store_true", help=f"the bundles that the image carries in {SHIPPED}")
+    publish.add_argument(
+        "--shipped",
+        type=Path,
+        nargs="?",
+        const=SHIPPED,
+        metavar="FOLDER",
+        help=f"the bundles that the image carries ({SHIPPED}), where some may be refused while there is one to serve",
+    )
     receive = command(_receive, "put a bundle from a tar on standard input into the volume", volume=True)
     receive.add_argument("--bytes", type=int, required=True, help="size of the tar")
     command(_list, "print what is published, as JSON", volume=True)
@@ -118,7 +133,7 @@ def main() -> int:
     options = _parser().parse_args()
     try:
         options.run(options)
-    except (Failure, BundleError, OSError) as error:
+    except REPORTED as error:
         return report(error)
     return 0
 

@@ -106,6 +106,17 @@ def test_what_the_manifest_does_not_list_stays_behind(volume: Path, make_bundle:
     assert "notes.txt" not in files(volume / NAME)
 
 
+@pytest.mark.parametrize(("option", "code"), [([], 1), (["--shipped"], 0)])
+def test_one_that_is_refused_does_not_stop_the_others(
+    volume: Path, make_bundle: Callable[..., Path], option: list[str], code: int
+) -> None:
+    run("publish", make_bundle(created_at="2020-01-01T00:00:00Z"), "--volume", volume)
+    ended = run("publish", *option, MLP.parent.parent, "--volume", volume)
+    assert (ended.returncode, ended.stderr.count("\n")) == (code, 1)
+    assert "give yours a new version" in ended.stderr
+    assert files(volume / "lookbook-clothes" / CLOTHES.name) == files(CLOTHES)
+
+
 def test_a_full_disk_is_said_in_one_line(small_disk: Path) -> None:
     refused = run("publish", MLP, "--volume", small_disk)
     assert refused.returncode == 5
