@@ -1,5 +1,6 @@
 """Make or update Cassandra's keyspace and tables: `python -m service.store.schema`. The only place with DDL."""
 
+import argparse
 import os
 import re
 import sys
@@ -15,7 +16,6 @@ from service.store.cassandra import entry_seconds
 from service.store.connection import FAILURES, PATIENT, open_cluster
 from service.store.roles import admit_service, make_admin, retire_first, way_in
 
-_WAIT_SECONDS = 120
 _DDL_SECONDS = 30
 _GRACE_SECONDS = 10 * 24 * 60 * 60
 _KEPT = ("predictions", "buckets", "thumbnails")
@@ -111,8 +111,11 @@ def _same(found: dict[str, str], wanted: dict[str, str]) -> bool:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m service.store.schema", description=__doc__)
+    parser.add_argument("--wait", type=int, default=120, metavar="SECONDS", help="for Cassandra (default: 120)")
+    options = parser.parse_args()
     try:
-        return _make(Settings.from_environment(os.environ))
+        return _make(Settings.from_environment(os.environ), options.wait)
     except SettingsError as error:
         print(f"schema: {error}", file=sys.stderr)
         return 2
@@ -134,8 +137,8 @@ def _prepare(settings: Settings) -> None:
             admit_service(session, settings)
 
 
-def _make(settings: Settings) -> int:
-    until = time.monotonic() + _WAIT_SECONDS
+def _make(settings: Settings, patience: int) -> int:
+    until = time.monotonic() + patience
     said = ""
     while True:
         try:

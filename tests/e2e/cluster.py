@@ -12,7 +12,8 @@ import urllib3
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
-from tests.conftest import ROOT
+from tests.conftest import CHART, ROOT
+from tests.pages import block
 from tests.running import until
 
 RELEASE = "lookbook"
@@ -63,6 +64,11 @@ class Cluster:
 
     def kubectl(self, *arguments: object, ok: bool = True, seconds: float = 300) -> str:
         return run("kubectl", "--namespace", self.namespace, *arguments, ok=ok, seconds=seconds)
+
+    def follow(self, name: str) -> None:
+        """Do as the chart's README says, in the block of that name."""
+        script = block(CHART / "README.md", f"sh {name}")
+        run("sh", "-euc", f'kubectl() {{ command kubectl --namespace {self.namespace} "$@"; }}\n{script}', seconds=600)
 
     def pods(self, component: str) -> list[Any]:
         """Those that are not about to end."""

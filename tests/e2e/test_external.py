@@ -48,12 +48,12 @@ def ring(cluster: Cluster) -> str:
     """The address of a node that speaks TLS alone, with the page's keyspace and roles; one node holds one copy."""
     cluster.core.create_namespaced_pod(cluster.namespace, RING)
 
-    def cql(statements: str) -> str:
-        login = ("env", "SSL_VALIDATE=false", "cqlsh", "--ssl", "-u", "cassandra", "-p", "cassandra")
-        return cluster.kubectl("exec", "ring", "--", *login, "-e", statements, ok=False)
+    def cql(statements: str, ok: bool = True) -> str:
+        login = ("env", "HOME=/tmp", "SSL_VALIDATE=false", "cqlsh", "--ssl", "-u", "cassandra", "-p", "cassandra")
+        return cluster.kubectl("exec", "ring", "--", *login, "-e", statements, ok=ok)
 
-    until(lambda: "cassandra" in cql("LIST ROLES"), 180)
-    assert not cql(block(PAGE, "cql").replace("'dc1': 3", "'dc1': 1"))
+    until(lambda: "datacenters" in cql("LIST ROLES", ok=False), 180)
+    cql(block(PAGE, "cql").replace("'dc1': 3", "'dc1': 1").strip())
     return str(cluster.core.read_namespaced_pod("ring", cluster.namespace).status.pod_ip)
 
 

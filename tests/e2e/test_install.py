@@ -9,7 +9,7 @@ import requests
 import yaml
 
 from tests.conftest import CHART, PHOTOS
-from tests.e2e.cluster import RELEASE, SMALL, URL, Cluster, run, seconds_of, served
+from tests.e2e.cluster import RELEASE, SMALL, URL, Cluster, seconds_of, served
 from tests.e2e.load import load
 from tests.running import docker, until
 
@@ -173,14 +173,6 @@ def leftovers(cluster: Cluster) -> set[str]:
     return set(names) - {"configmap/kube-root-ca.crt", "serviceaccount/default"}
 
 
-def follow(cluster: Cluster, name: str) -> None:
-    """Do as the chart's README says, in the block of that name."""
-    text = (CHART / "README.md").read_text()
-    script = text.partition(f"```sh {name}\n")[2].partition("```")[0]
-    assert script
-    run("sh", "-euc", f'kubectl() {{ command kubectl --namespace {cluster.namespace} "$@"; }}\n{script}')
-
-
 def test_a_lost_secret(cluster: Cluster, upgrade: Callable[..., str]) -> None:
     """Uninstall keeps the data; without its Secrets one line says how to get in, and the way works."""
     kept = ids()
@@ -191,7 +183,7 @@ def test_a_lost_secret(cluster: Cluster, upgrade: Callable[..., str]) -> None:
         cluster.core.delete_namespaced_secret(f"{RELEASE}-cassandra-{name}", cluster.namespace)
     upgrade(wait=False)
     until(lambda: "see 'A lost Secret'" in cluster.schema_log(), 120)
-    follow(cluster, "lost-secret")
+    cluster.follow("lost-secret")
     cluster.until_rolled_out()
     served()
     assert kept <= ids()
@@ -215,7 +207,7 @@ def test_more_nodes_are_refused_without_a_repair(cluster: Cluster, upgrade: Call
     cluster.until_rolled_out(f"statefulset/{RELEASE}-cassandra", 400)
     served()
     assert ids() == kept
-    follow(cluster, "more-nodes")
+    cluster.follow("more-nodes")
     upgrade(**more)
     until(lambda: "is up to date" in cluster.schema_log(), 120)
     assert ids() == kept

@@ -27,17 +27,19 @@ def checkout(tmp_path: Path) -> Path:
     """A copy of this checkout, to be edited."""
     if not config.list_kube_config_contexts()[1]["name"].startswith("kind-"):
         pytest.skip("skaffold.yaml pushes no image: this wants a kind cluster")
-    for name in FILES:
-        shutil.copy(ROOT / name, tmp_path)
+    folder = tmp_path / "checkout"
     for name in FOLDERS:
-        shutil.copytree(ROOT / name, tmp_path / name)
-    return tmp_path
+        shutil.copytree(ROOT / name, folder / name)
+    for name in FILES:
+        shutil.copy(ROOT / name, folder)
+    return folder
 
 
 @pytest.fixture
 def url(cluster: Cluster, checkout: Path) -> Iterator[str]:
     """Where a release under `skaffold dev` answers."""
-    log = checkout / "skaffold.log"
+    # Elsewhere: Skaffold waits until nothing has changed in the checkout for a while.
+    log = checkout.parent / "skaffold.log"
     # Helm finds Skaffold's post-renderer where plugins are by default.
     environment = {name: value for name, value in os.environ.items() if name != "HELM_PLUGINS"}
     command = ["skaffold", "dev", "--profile=dev", f"--namespace={cluster.namespace}", "--update-check=false"]

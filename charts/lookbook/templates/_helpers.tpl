@@ -25,7 +25,8 @@ readOnlyRootFilesystem: true
 {{- if .Values.cassandra.caSecret }}
 - {name: LOOKBOOK_CASSANDRA_CA_FILE, value: /etc/lookbook/cassandra/ca.crt}
 {{- end }}
+{{- /* Helm reads numbers as floats, whose text would be 2.592e+06. */ -}}
 {{- range $name, $value := .Values.settings }}
-- {name: LOOKBOOK_{{ upper $name }}, value: {{ $value | toString | quote }}}
+- {name: LOOKBOOK_{{ upper $name }}, value: {{ ternary $value (toJson $value) (kindIs "string" $value) | quote }}}
 {{- end }}
 {{- end }}
