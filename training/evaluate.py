@@ -16,7 +16,7 @@ from service.bundle import read_bundle
 from service.inference import Classifier
 from service.preprocessing import preprocess
 from training import others
-from training.data import LABELS, MAX_PIXELS, Photo, read_fashion, read_photos
+from training.data import LABELS, MAX_PIXELS, Photo, read_fashion, read_photos, told_apart
 
 BINS = 15
 _PATTERNS = {
@@ -84,6 +84,9 @@ def evaluate(classifier: Classifier, fashion: Path | None, photos: Path | None) 
     labelled, unlabelled = ([p for p in apart if bool(p.labels) is known] for known in (True, False))
     if labelled:
         sets["photos_of_unseen_senders"] = _of_photos(classifier, labelled)
+        told = [photo for photo, before in zip(told_apart(labelled), labelled, strict=True) if photo != before]
+        if told:
+            sets["shoes_told_apart_by_eye"] = _of_photos(classifier, told)
     for name, makers in _PATTERNS.items():
         rng = np.random.default_rng(len(name))
         made = _encoded(makers[i % len(makers)](_SIDE, rng) for i in range(_PICTURES))

@@ -105,19 +105,15 @@ def calibrated(network: keras.Model, temperature: float) -> keras.Model:
     return keras.Model(inputs, layers.Softmax()(logits))
 
 
-def loss(smoothing: float, decided: bool = False):
+def loss(smoothing: float):
     """Cross-entropy where several labels may be right, with label smoothing, or none: then equal scores are.
-
-    Of several right labels their sum counts, or, where `decided`, the best one alone: a network that knows them is to
-    name one, and to be as sure of it as it is right. One that knows nothing yet would settle on any.
 
     y_true: 1 for each label that is right, (n, labels); y_pred: logits (n, labels).
     """
-    of_several = ops.max if decided else ops.logsumexp
 
     def function(y_true, y_pred):
         every = ops.logsumexp(y_pred, axis=-1)
-        right = of_several(ops.where(y_true > 0, y_pred, -1e9), axis=-1)
+        right = ops.logsumexp(ops.where(y_true > 0, y_pred, -1e9), axis=-1)
         weight = ops.where(ops.max(y_true, axis=-1) > 0, smoothing, 1.0)
         return (1 - weight) * (every - right) + weight * (every - ops.mean(y_pred, axis=-1))
 

@@ -12,7 +12,7 @@ import numpy as np
 from service.bundle import InputSpec
 from training import network, pretrained
 from training.batches import Clothes, arrays, fashion_arrays
-from training.data import CALIBRATION_FOLD, LABELS, TEST_FOLDS, Photo, one_of, read_fashion, read_photos
+from training.data import CALIBRATION_FOLD, LABELS, TEST_FOLDS, Photo, one_of, read_fashion, read_photos, told_apart
 
 WHITE = (255, 255, 255)
 CLOTHES_INPUT = InputSpec(96, 96, "rgb", "pad", WHITE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -50,7 +50,7 @@ def train_clothes(
         network.load_pretrained(model, pretrained.weights())
     model.compile(
         keras.optimizers.AdamW(_schedule(steps, peak), weight_decay=0.02, clipnorm=1.0),
-        network.loss(smoothing=0.05, decided=bool(start)),
+        network.loss(smoothing=0.05),
         metrics=[network.one_of_accuracy],
         jit_compile=False,
     )
@@ -176,7 +176,9 @@ def _train(options: argparse.Namespace) -> None:
     if options.name == "fashion-mnist-mlp":
         model, value = train_mlp(options.fashion)
     else:
-        photos = [photo for photo in read_photos(options.photos) if photo.fold not in TEST_FOLDS[options.split]]
+        photos = [
+            photo for photo in told_apart(read_photos(options.photos)) if photo.fold not in TEST_FOLDS[options.split]
+        ]
         senders = sorted({photo.sender for photo in photos})
         model, value = train_clothes(
             options.fashion,
