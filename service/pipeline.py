@@ -123,7 +123,8 @@ class Pipeline:
 
     def _expired(self, id: UUID) -> bool:
         kept = self._settings.retention
-        return bool(kept) and datetime.now(UTC) - created_at(id) >= timedelta(seconds=kept)
+        # Cassandra counts whole seconds: a record may go almost one too soon.
+        return bool(kept) and datetime.now(UTC) - created_at(id) >= timedelta(seconds=kept - 1)
 
     def _predict(self, picture: Picture, file_name: str) -> tuple[Prediction, bytes | None, NDArray[np.float32]]:
         """A prediction with a new id, its thumbnail and all scores."""

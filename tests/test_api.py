@@ -291,7 +291,7 @@ def test_a_key_does_not_bring_back_what_was_deleted(store: Store, classifier: Cl
 def test_a_key_does_not_bring_back_what_was_kept_long_enough(
     open_store: Callable[..., Store], classifier: Classifier
 ) -> None:
-    client = create_app(Settings(retention=1), classifier, open_store(retention=1)).test_client()
+    client = create_app(Settings(retention=2), classifier, open_store(retention=2)).test_client()
     location = post(client, **{"Idempotency-Key": "one"}).headers["Location"]
     until(lambda: client.get(location).status_code == 404)
     assert message(post(client, **{"Idempotency-Key": "one"}))[:2] == (410, "gone")
