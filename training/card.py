@@ -12,7 +12,7 @@ from matplotlib import pyplot
 from PIL import Image, ImageOps
 
 from service.bundle import Bundle
-from training.evaluate import Answers, figures, table
+from training.evaluate import Answers, table
 
 mpl.use("Agg")
 _SHOWN = 12
@@ -92,10 +92,10 @@ def mistakes(answers: Answers) -> str:
     )
 
 
-def write_card(bundle: Bundle, sets: Mapping[str, Answers], target: Path) -> list[Path]:
-    """Write README.md and its pictures into `target`, from what a bundle answered to sets; returns their paths."""
+def write_card(bundle: Bundle, sets: Mapping[str, Answers], metrics: Mapping[str, Any], target: Path) -> list[Path]:
+    """Write README.md and its pictures into `target`, from a bundle's answers and figures; returns their paths."""
     written = [target / "README.md"]
-    written[0].write_text(_text(bundle, sets))
+    written[0].write_text(_text(bundle, sets, metrics))
     for name, title in _TITLES.items():
         if name in sets:
             written.append(target / f"confusion-{name}.png")
@@ -106,7 +106,7 @@ def write_card(bundle: Bundle, sets: Mapping[str, Answers], target: Path) -> lis
     return written
 
 
-def _text(bundle: Bundle, sets: Mapping[str, Answers]) -> str:
+def _text(bundle: Bundle, sets: Mapping[str, Answers], metrics: Mapping[str, Any]) -> str:
     manifest: Any = bundle.manifest
     spec = bundle.input
     parts = [
@@ -118,7 +118,7 @@ def _text(bundle: Bundle, sets: Mapping[str, Answers]) -> str:
         "## Figures",
         "Measured through the serving path by `python -m training.evaluate`; none of these pictures, and no picture of "
         "these senders, was trained on.",
-        table(figures(sets)),
+        table(metrics),
         by_label({title: sets[name] for name, title in _TITLES.items() if name in sets}),
         "## Known weaknesses",
         "It knows these labels alone, one garment a picture: of several it names one. Its commonest mistakes:",

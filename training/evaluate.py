@@ -84,9 +84,11 @@ def evaluate(classifier: Classifier, fashion: Path | None, photos: Path | None) 
     labelled, unlabelled = ([p for p in apart if bool(p.labels) is known] for known in (True, False))
     if labelled:
         sets["photos_of_unseen_senders"] = _of_photos(classifier, labelled)
-        told = [photo for photo, before in zip(told_apart(labelled), labelled, strict=True) if photo != before]
-        if told:
-            sets["shoes_told_apart_by_eye"] = _of_photos(classifier, told)
+        told = told_apart(labelled)
+        some = [i for i, photo in enumerate(told) if photo != labelled[i]]
+        if some:
+            scores = sets["photos_of_unseen_senders"].scores[some]
+            sets["shoes_told_apart_by_eye"] = Answers(labels, scores, [told[i].labels for i in some])
     for name, makers in _PATTERNS.items():
         rng = np.random.default_rng(len(name))
         made = _encoded(makers[i % len(makers)](_SIDE, rng) for i in range(_PICTURES))

@@ -69,9 +69,11 @@ def main() -> None:
         write_bundle(draft, content, metrics={}, **parts)
         bundle = read_bundle(draft)
         sets = evaluate(Classifier(bundle), options.fashion, options.photos)
-        write_bundle(final, content, metrics=figures(sets), card=write_card(bundle, sets, Path(scratch)), **parts)
+        metrics = figures(sets)
+        card = write_card(bundle, sets, metrics, Path(scratch))
+        write_bundle(final, content, metrics=metrics, card=card, **parts)
         os.rename(final, target)
-    print(table(figures(sets)))
+    print(table(metrics))
 
 
 if __name__ == "__main__":
