@@ -16,7 +16,7 @@ from training.bundle import convert, write_bundle
 from training.card import write_card
 from training.data import LABELS, read_fashion
 from training.evaluate import evaluate, figures, table
-from training.train import CLOTHES_INPUT, MLP_INPUT
+from training.train import MLP_INPUT, clothes_input
 
 LICENCES = {
     "fashion-mnist-mlp": "MIT; trained on Fashion-MNIST (MIT)",
@@ -36,8 +36,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("models"))
     options = parser.parse_args()
     clothes = options.name == "lookbook-clothes"
-    spec, labels = (CLOTHES_INPUT, LABELS) if clothes else (MLP_INPUT, LABELS[:10])
     trained = keras.models.load_model(options.work / "network.keras", compile=False)
+    spec, labels = (clothes_input(trained.input_shape[1]), LABELS) if clothes else (MLP_INPUT, LABELS[:10])
     training = json.loads((options.work / "training.json").read_text())
     trained = network.both_ways(trained) if clothes else trained
     content = convert(network.calibrated(trained, training["temperature"]))

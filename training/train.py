@@ -15,12 +15,16 @@ from training.batches import Clothes, arrays, fashion_arrays
 from training.data import CALIBRATION_FOLD, LABELS, TEST_FOLDS, Photo, one_of, read_fashion, read_photos, told_apart
 
 WHITE = (255, 255, 255)
-CLOTHES_INPUT = InputSpec(96, 96, "rgb", "pad", WHITE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 MLP_INPUT = InputSpec(28, 28, "grayscale", "stretch", WHITE, (0.0,), (1.0,))
 # An epoch ends with a checkpoint: eight a run, or more.
 STEPS_AN_EPOCH = 250
 # One of so many drawings sets the temperature and is not trained on: 5,000 of Fashion-MNIST's 60,000.
 CALIBRATION_SHARE = 12
+
+
+def clothes_input(side: int) -> InputSpec:
+    """The input of the network for thirteen labels: colour, `side` pixels high and wide."""
+    return InputSpec(side, side, "rgb", "pad", WHITE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 def train_clothes(
@@ -29,6 +33,7 @@ def train_clothes(
     work: Path,
     *,
     steps: int,
+    side: int = 96,
     start: Sequence[Path] = (),
     peak: float = 1e-3,
     share: float = 0.31,
@@ -43,7 +48,8 @@ def train_clothes(
     keras.utils.set_random_seed(seed)
     drawings, numbers = read_fashion(fashion, "train")
     spare = len(drawings) // CALIBRATION_SHARE
-    model = network.lite(CLOTHES_INPUT, len(LABELS))
+    spec = clothes_input(side)
+    model = network.lite(spec, len(LABELS))
     if start:
         model.set_weights(network.average([keras.models.load_model(path, compile=False) for path in start]))
     else:
@@ -58,7 +64,7 @@ def train_clothes(
     data = Clothes(
         [photo for photo in photos if photo.fold != CALIBRATION_FOLD],
         (drawings[:-spare], numbers[:-spare]),
-        CLOTHES_INPUT,
+        spec,
         share=share,
         steps=an_epoch,
         batch=batch,
@@ -68,7 +74,7 @@ def train_clothes(
     kept = [photo for photo in photos if photo.fold == CALIBRATION_FOLD and photo.labels]
     # As many drawings as photographs: both decide the temperature alike.
     some = slice(-spare, None, max(1, spare // len(kept)))
-    pictures = np.concatenate([arrays(kept, CLOTHES_INPUT), fashion_arrays(drawings[some], CLOTHES_INPUT)])
+    pictures = np.concatenate([arrays(kept, spec), fashion_arrays(drawings[some], spec)])
     masks = np.concatenate(
         [np.stack([one_of(photo.labels) for photo in kept]), np.eye(len(LABELS), dtype=np.float32)[numbers[some]]]
     )
@@ -156,6 +162,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="checkpoints and the trained network")
     parser.add_argument("--steps", type=int, default=5500)
     parser.add_argument("--batch", type=int, default=96)
+    parser.add_argument("--side", type=int, default=96, help="pixels of the network's input, either way")
     parser.add_argument("--start", type=Path, nargs="*", default=[], help="networks, whose mean it starts from")
     parser.add_argument("--peak", type=float, default=1e-3, help="the highest learning rate")
     parser.add_argument("--share", type=float, default=0.31, help="of photographs in a batch")
@@ -185,6 +192,7 @@ def _train(options: argparse.Namespace) -> None:
             photos,
             options.work,
             steps=options.steps,
+            side=options.side,
             start=options.start,
             peak=options.peak,
             share=options.share,
