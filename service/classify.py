@@ -72,7 +72,7 @@ def classify(
         ("path", *output.CELLS, "id", "created_at", "error"),
         {
             "path": min(WIDEST_PATH, max(len(click.format_filename(path)) for path in found)),
-            "label": max(map(len, labels), default=0),
+            "label": max(map(len, labels)),
             "score": 6,
             "others": 0,
         },

@@ -45,7 +45,10 @@ class Client:
 
     def model(self) -> dict[str, Any]:
         """The model's manifest. The first thing to ask: it does not wait for a server that isn't there."""
-        return self._ask("GET", _MODEL, "labels")
+        manifest = self._ask("GET", _MODEL, "labels")
+        if not manifest["labels"]:
+            raise Refused("not_lookbook", f"{self._url} is no Lookbook server: {_MODEL} has no labels")
+        return manifest
 
     def classify(self, name: str, data: bytes) -> dict[str, Any]:
         """The stored record of a picture; however often it is sent for that, it is stored once."""

@@ -46,7 +46,7 @@ def history(
     write = output.writer(
         form,
         ("id", "created_at", "file_name", *output.CELLS),
-        {"created_at": 19, "label": max(map(len, labels), default=0), "score": 6, "id": 36, "file_name": 0},
+        {"created_at": 19, "label": max(map(len, labels)), "score": 6, "id": 36, "file_name": 0},
     )
     query = {"label": label, "since": since, "until": until}
     for record in _records(client, query, None if everything else limit):

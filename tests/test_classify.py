@@ -165,7 +165,7 @@ def test_nothing_to_ask_is_one_line(arguments: list[str], complaint: str) -> Non
     assert complaint in ended.stderr
 
 
-@pytest.mark.parametrize("answer", ["{}", "[]", "null", '{"labels": 1}', "<html>"])
+@pytest.mark.parametrize("answer", ["{}", "[]", "null", '{"labels": 1}', '{"labels": []}', "<html>"])
 def test_another_kind_of_server_is_one_line(answer: str) -> None:
     class Other(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
