@@ -69,10 +69,12 @@ def fashion(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(run: Run, photos: Path, fashion: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    work = tmp_path_factory.mktemp("work")
-    small = ("--steps", 4, "--batch", 12)
-    run("train", "lookbook-clothes", "--fashion", fashion, "--photos", photos, "--work", work, *small)
-    return work
+    """As `training/train` does it: a run, and another from its network at another size."""
+    first, last = (tmp_path_factory.mktemp(name) for name in ("first", "last"))
+    common = ("train", "lookbook-clothes", "--fashion", fashion, "--photos", photos, "--batch", 12)
+    run(*common, "--work", first, "--steps", 4)
+    run(*common, "--work", last, "--steps", 2, "--side", 64, "--start", first / "network.keras")
+    return last
 
 
 def test_a_small_run_becomes_a_bundle_with_its_figures(
@@ -84,6 +86,7 @@ def test_a_small_run_becomes_a_bundle_with_its_figures(
     folder = tmp_path / "lookbook-clothes/9.0.0"
     bundle = read_bundle(folder)
     Classifier(bundle)
+    assert (bundle.input.height, bundle.input.width) == (64, 64)
     assert bundle.manifest["metrics"]["fashion_mnist_test"]["pictures"] == 60
     seen = set(bundle.manifest["senders_seen"])
     apart = bundle.manifest["metrics"]["photos_of_unseen_senders"]["pictures"]
