@@ -8,7 +8,7 @@ from benchmarks.errors import BenchmarkError
 from service.settings import Settings
 
 _ROOT = Path(__file__).parent.parent
-_MLP = _ROOT / "models/fashion-mnist-mlp/1.0.0"
+_MLP = _ROOT / "models/fashion-mnist-mlp/2.2.0"
 _CLOTHES = _ROOT / Settings().model
 
 

@@ -37,7 +37,7 @@ from tests import contract
 from tests.running import SERVICES, Service, until
 
 ROOT = Path(__file__).parent.parent
-MLP = ROOT / "models/fashion-mnist-mlp/1.0.0"
+MLP = ROOT / "models/fashion-mnist-mlp/2.2.0"
 CLOTHES = ROOT / Settings().model
 PHOTOS = ROOT / "tests/data/photos"
 BAG = MLP / "golden/fashion-8.png"

@@ -41,7 +41,7 @@ def test_a_picture_gets_its_class_and_a_record(client: FlaskClient) -> None:
     assert ID.fullmatch(record["id"])
     assert response.headers["Location"] == f"/v1/predictions/{record['id']}"
     assert (record["label"], record["file_name"]) == ("Bag", "bag.png")
-    assert record["model"] == {"name": "fashion-mnist-mlp", "version": "1.0.0"}
+    assert record["model"] == {"name": "fashion-mnist-mlp", "version": "2.2.0"}
     assert record["top"][0] == {"label": record["label"], "score": record["score"]}
     assert len(record["top"]) == 3
     age = datetime.now(UTC) - datetime.fromisoformat(record["created_at"])

@@ -10,7 +10,7 @@ from tests.conftest import CLOTHES, MLP
 
 def test_a_bundle_tells_what_it_holds() -> None:
     bundle = read_bundle(MLP)
-    assert (bundle.name, bundle.version) == ("fashion-mnist-mlp", "1.0.0")
+    assert (bundle.name, bundle.version) == ("fashion-mnist-mlp", "2.2.0")
     assert bundle.labels[8] == "Bag"
     assert (bundle.input.height, bundle.input.width, bundle.input.channels) == (28, 28, 1)
 

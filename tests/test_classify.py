@@ -121,7 +121,7 @@ def test_csv_has_a_row_for_each_picture(tmp_path: Path) -> None:
     ended = classify(*names, "--bundle", MLP, "--csv")
     good, broken, bad = csv.DictReader(ended.stdout.splitlines(keepends=True))
     assert [good["path"], broken["path"]] == list(map(str, names[:2]))
-    assert (good["label"], good["version"], good["error"]) == ("Bag", "1.0.0", "")
+    assert (good["label"], good["version"], good["error"]) == ("Bag", "2.2.0", "")
     assert float(good["score"]) > float(good["score_2"]) > float(good["score_3"])
     assert (bad["label"], bad["error"]) == ("", "unreadable: No such file or directory")
 

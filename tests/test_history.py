@@ -71,7 +71,7 @@ def test_csv_has_what_a_spreadsheet_wants(service: Service) -> None:
     record = service.send(BAG.read_bytes()).json()
     (row,) = csv.DictReader(history(service, "--csv").stdout.splitlines())
     assert (row["id"], row["created_at"], row["label"]) == (record["id"], record["created_at"], "Bag")
-    assert (row["model"], row["version"]) == ("fashion-mnist-mlp", "1.0.0")
+    assert (row["model"], row["version"]) == ("fashion-mnist-mlp", "2.2.0")
 
 
 def test_a_time_without_a_zone_is_local(service: Service) -> None:

@@ -318,7 +318,7 @@ def test_a_record_has_an_address(serve: Callable[..., Service], visit: Visit) ->
     record = answer(service, GOLDEN[2])
     page = visit(f"{service.url}/#{record['id']}", ("status of 404",))
     dialog = page.get_by_role("dialog", name="Bag")
-    expect(dialog).to_contain_text("fashion-mnist-mlp 1.0.0")
+    expect(dialog).to_contain_text("fashion-mnist-mlp 2.2.0")
     expect(dialog.get_by_role("img")).to_have_js_property("naturalWidth", 28)
     page.reload()
     expect(dialog).to_contain_text(record["id"])

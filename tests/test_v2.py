@@ -77,26 +77,26 @@ def test_the_server_and_its_model_are_described(client: FlaskClient) -> None:
         "extensions": ["binary_tensor_data", "classification"],
     }
     model = client.get(MODEL).json
-    assert (model["name"], model["versions"], model["platform"]) == ("fashion-mnist-mlp", ["1.0.0"], "litert_tflite")
+    assert (model["name"], model["versions"], model["platform"]) == ("fashion-mnist-mlp", ["2.2.0"], "litert_tflite")
     assert [(entry["name"], entry["datatype"], entry["shape"]) for entry in model["inputs"] + model["outputs"]] == [
         ("image", "BYTES", [-1]),
         ("scores", "FP32", [-1, 10]),
         ("label", "BYTES", [-1]),
     ]
-    assert client.get(f"{MODEL}/versions/1.0.0").json == model
+    assert client.get(f"{MODEL}/versions/2.2.0").json == model
 
 
 def test_it_is_live_and_ready(client: FlaskClient) -> None:
     assert client.get("/v2/health/live").json == {"live": True}
     assert client.get("/v2/health/ready").json == {"ready": True}
-    for path in (MODEL, f"{MODEL}/versions/1.0.0"):
+    for path in (MODEL, f"{MODEL}/versions/2.2.0"):
         assert client.get(f"{path}/ready").json == {"name": "fashion-mnist-mlp", "ready": True}
 
 
 @pytest.mark.parametrize("path", ["/v2/models/other", f"{MODEL}/versions/2.0.0"])
 def test_another_model_is_not_here(client: FlaskClient, path: str) -> None:
     for response in (client.get(path), client.get(f"{path}/ready"), client.post(f"{path}/infer", json={})):
-        refused(response, 404, "there is fashion-mnist-mlp 1.0.0")
+        refused(response, 404, "there is fashion-mnist-mlp 2.2.0")
 
 
 def test_a_picture_in_base64_is_classified_and_stored(client: FlaskClient) -> None:
@@ -105,7 +105,7 @@ def test_a_picture_in_base64_is_classified_and_stored(client: FlaskClient) -> No
     assert (found["label"]["datatype"], found["label"]["shape"], found["label"]["data"]) == ("BYTES", [1], ["Bag"])
     assert (found["scores"]["datatype"], found["scores"]["shape"]) == ("FP32", [1, 10])
     assert np.argmax(found["scores"]["data"]) == 8
-    assert (response.json["model_name"], response.json["model_version"]) == ("fashion-mnist-mlp", "1.0.0")
+    assert (response.json["model_name"], response.json["model_version"]) == ("fashion-mnist-mlp", "2.2.0")
     assert response.json["id"] == "mine"
     record = client.get(f"/v1/predictions/{response.json['parameters']['prediction_ids']}").json
     assert (record["label"], record["file_name"]) == ("Bag", "")

@@ -63,7 +63,7 @@ def volume(tmp_path: Path) -> Path:
 def published(volume: Path) -> Path:
     """The smallest bundle where it stands in the volume."""
     assert run("publish", MLP, "--volume", volume).returncode == 0
-    return volume / "fashion-mnist-mlp/1.0.0"
+    return volume / "fashion-mnist-mlp/2.2.0"
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from service.bundle import read_bundle
 from tests.conftest import CLOTHES, MLP, ROOT
 from tests.model_init.conftest import files, flip, run, start
 
-NAME = "fashion-mnist-mlp/1.0.0"
+NAME = "fashion-mnist-mlp/2.2.0"
 
 
 def leftovers(volume: Path) -> list[str]:
@@ -49,7 +49,7 @@ def test_a_published_version_never_changes(published: Path, volume: Path, make_b
     refused = run("publish", make_bundle(license="another"), "--volume", volume)
     assert refused.returncode == 1
     assert refused.stderr.count("\n") == 1
-    assert "1.0.0 is published with another content" in refused.stderr
+    assert "2.2.0 is published with another content" in refused.stderr
     assert files(published) == before
 
 

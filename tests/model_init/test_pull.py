@@ -25,7 +25,7 @@ def into(tmp_path: Path) -> Path:
     return folder
 
 
-def asked(source: object, into: Path, *more: object, version: str = "1.0.0", wait: float = 0) -> list[object]:
+def asked(source: object, into: Path, *more: object, version: str = "2.2.0", wait: float = 0) -> list[object]:
     wanted = ["--source", source, "--name", "fashion-mnist-mlp", "--version", version]
     return ["pull", *wanted, "--into", into, "--wait", wait, *more]
 
@@ -95,7 +95,7 @@ def test_a_flipped_byte_is_found(published: Path, source: str, into: Path, name:
     flip(published / name)
     refused = run(*asked(source, into))
     assert refused.returncode == 4
-    assert f"1.0.0 at {source}: {name}: its sha256 is not the manifest's: " in refused.stderr
+    assert f"2.2.0 at {source}: {name}: its sha256 is not the manifest's: " in refused.stderr
     assert sorted(path.name for path in into.iterdir()) == [".pull"]
 
 
@@ -190,7 +190,7 @@ def test_a_connection_that_ends_early_is_no_bundle(into: Path) -> None:
 def test_it_waits_for_a_server_and_for_a_version(volume: Path, serve: Callable[[int], str], into: Path) -> None:
     port = free_port()
     process = start(*asked(f"http://127.0.0.1:{port}", into, wait=60), stdout=subprocess.PIPE)
-    assert process.stdout.readline().startswith(b"waiting up to 60 s for fashion-mnist-mlp 1.0.0 at http://")
+    assert process.stdout.readline().startswith(b"waiting up to 60 s for fashion-mnist-mlp 2.2.0 at http://")
     serve(port)
     assert run("publish", MLP, "--volume", volume).returncode == 0
     assert process.wait(30) == 0

@@ -39,8 +39,8 @@ def test_it_ends_at_the_count_though_the_input_stays_open(volume: Path) -> None:
     process.stdin.write(tar)
     process.stdin.flush()
     assert process.wait(30) == 0
-    assert process.communicate()[0].decode() == f"published fashion-mnist-mlp/1.0.0 digest {read_bundle(MLP).digest}\n"
-    assert files(volume / "fashion-mnist-mlp/1.0.0") == FILES
+    assert process.communicate()[0].decode() == f"published fashion-mnist-mlp/2.2.0 digest {read_bundle(MLP).digest}\n"
+    assert files(volume / "fashion-mnist-mlp/2.2.0") == FILES
 
 
 def test_receiving_again_verifies_and_says_so(volume: Path) -> None:

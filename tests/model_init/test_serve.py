@@ -8,7 +8,7 @@ import requests
 
 from tests.conftest import MLP
 
-STANDING = "/fashion-mnist-mlp/1.0.0"
+STANDING = "/fashion-mnist-mlp/2.2.0"
 
 
 def get(url: str, path: str, method: str = "GET") -> tuple[int, bytes]:
