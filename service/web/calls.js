@@ -1,6 +1,6 @@
 // Calls to the service: with the token where one is needed, and again where it was busy or the connection broke.
 
-import { askToken, token } from "./token.js";
+import { askToken, bearer, token } from "./token.js";
 
 // By status; 0: the connection broke, as it does when a telephone changes its network.
 const TRIES = { 0: 4, 503: 8 };
@@ -33,7 +33,7 @@ function pause(response) {
 async function persist(attempt, waiting) {
   for (let tries = 1; ; ) {
     const used = token();
-    const response = await attempt(used ? { Authorization: `Bearer ${used}` } : {}).catch(() => null);
+    const response = await attempt(used ? bearer(used) : {}).catch(() => null);
     if (response?.ok) return response;
     const refused = response ? await refusal(response) : new Refusal("The connection broke before an answer came.");
     if (refused.status === 401 && (used !== token() || (await askToken()))) continue;

@@ -42,6 +42,7 @@ function readFilter() {
 async function load(mine) {
   if (mine.loading || mine.ended) return;
   mine.loading = true;
+  mine.failed = false;
   nearEnd.disconnect();
   more.hidden = true;
   list.setAttribute("aria-busy", "true");
@@ -57,6 +58,7 @@ async function load(mine) {
     settle(mine);
   } catch (refusal) {
     if (mine !== walk) return;
+    mine.failed = true;
     tell(`The history cannot be shown. ${refusal.message}`);
     offer("Try again");
   } finally {
@@ -103,6 +105,7 @@ function tile({ id, created_at, file_name, label, score }) {
   time.textContent = shortTime(created_at);
   time.dateTime = created_at;
   time.title = fullTime(created_at);
+  offerLabel(label);
   tiles.set(id, item);
   nearSight.observe(item);
   return item;
@@ -125,7 +128,14 @@ async function showModel() {
   const { name, version, labels } = await (await call("v1/model")).json();
   if (line.textContent) return;
   line.textContent = `${name} ${version}`;
-  find("select", form).append(...labels.toSorted().map((label) => new Option(label, label)));
+  labels.forEach(offerLabel);
+}
+
+/** A label to filter by; earlier models may have had others than this one. */
+function offerLabel(label) {
+  const [, ...known] = find("select", form).options;
+  if (known.some(({ value }) => value === label)) return;
+  find("select", form).add(new Option(label, label), known.find(({ value }) => value > label) ?? null);
 }
 
 /** The time of a time-based id. */
@@ -157,6 +167,10 @@ document.addEventListener("deleted", ({ detail }) => {
 });
 form.addEventListener("submit", (event) => event.preventDefault());
 form.addEventListener("change", restart);
+form.addEventListener("focusout", () => {
+  find("#incomplete").textContent = form.checkValidity() ? "" : "A time that is not complete does not filter.";
+});
+document.addEventListener("token", () => walk.failed && load(walk));
 form.addEventListener("reset", () => {
   find("select", form).focus();
   setTimeout(restart);

@@ -23,6 +23,7 @@ export function route() {
 async function open(id) {
   shown = id;
   title.textContent = "Loading…";
+  document.title = "Lookbook";
   find(".scores", dialog).replaceChildren();
   details.hidden = true;
   image.hidden = true;

@@ -1,6 +1,6 @@
 // The bearer token, kept in this tab alone.
 
-import { find } from "./view.js";
+import { announce, find } from "./view.js";
 
 const KEY = "lookbook-token";
 const dialog = find("#token");
@@ -9,6 +9,9 @@ const forgetting = find("#forget");
 let asking = null;
 
 export const token = () => sessionStorage.getItem(KEY);
+
+/** The header for a token; its bytes in UTF-8, each as a character: a header takes no others. */
+export const bearer = (value) => ({ Authorization: `Bearer ${String.fromCharCode(...new TextEncoder().encode(value))}` });
 
 function keep(value) {
   if (value) sessionStorage.setItem(KEY, value);
@@ -33,9 +36,10 @@ export function askToken() {
 
 find("form", dialog).addEventListener("submit", (event) => {
   event.preventDefault();
-  keep(input.value);
+  keep(input.value.trim());
   input.value = "";
   dialog.close();
+  announce("token");
 });
 find(".cancel", dialog).addEventListener("click", () => dialog.close());
 forgetting.addEventListener("click", () => {

@@ -51,5 +51,5 @@ export const say = (text) => {
   find("#said").textContent = text;
 };
 
-/** Tell the parts of the page what became of a record: "stored" or "deleted". */
+/** Tell the parts of the page that a record was "stored" or "deleted", or that there is a "token". */
 export const announce = (event, detail) => document.dispatchEvent(new CustomEvent(event, { detail }));
