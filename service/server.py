@@ -120,6 +120,14 @@ def _check_address(bind: str) -> None:
             raise SettingsError(f"LOOKBOOK_BIND={bind}: {error.strerror}") from error
 
 
+def _check_tokens(path: str) -> None:
+    try:
+        if not Path(path).read_bytes().strip():
+            sys.stderr.write(f"lookbook: LOOKBOOK_TOKENS_FILE={path} has no token: every call is refused\n")
+    except OSError as error:
+        raise SettingsError(f"LOOKBOOK_TOKENS_FILE={path}: {error.strerror}") from error
+
+
 def _check_spans(endpoint: str) -> None:
     try:
         found = find_spec("opentelemetry.exporter.otlp.proto.http")
@@ -141,9 +149,12 @@ def _make_metrics_folder() -> str:
 def run(settings: Settings) -> None:
     """Serve until told to stop; the folder of the workers' shared metrics lives as long.
 
-    Raises SettingsError where the address cannot be listened on, or what spans need is not installed.
+    Raises SettingsError where the address cannot be listened on, the tokens cannot be read, or what spans need is not
+    installed.
     """
     _check_address(settings.bind)
+    if settings.tokens_file:
+        _check_tokens(settings.tokens_file)
     if settings.otlp_endpoint:
         _check_spans(settings.otlp_endpoint)
     _return_memory()

@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 from service.settings import table
+from tests.running import free_port
 
 
 def lookbook(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -30,3 +31,9 @@ def test_an_address_that_cannot_be_had_ends_in_one_line() -> None:
         result = lookbook("serve", LOOKBOOK_BIND=bind, LOOKBOOK_TOKENS_FILE="tokens")
     assert result.returncode == 2
     assert result.stderr == f"lookbook: LOOKBOOK_BIND={bind}: Address already in use\n"
+
+
+def test_tokens_that_cannot_be_read_are_said_in_one_line() -> None:
+    result = lookbook("serve", LOOKBOOK_BIND=f"127.0.0.1:{free_port()}", LOOKBOOK_TOKENS_FILE="/nowhere/tokens")
+    assert result.returncode == 2
+    assert result.stderr == "lookbook: LOOKBOOK_TOKENS_FILE=/nowhere/tokens: No such file or directory\n"

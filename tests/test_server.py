@@ -86,6 +86,8 @@ def test_it_says_that_no_token_is_set(serve: Callable[..., Service], tmp_path: P
     assert "anybody who reaches" in serve().ready().log.read_text()
     (tmp_path / "tokens").write_text("secret")
     assert "anybody who reaches" not in serve(tokens_file=tmp_path / "tokens").ready().log.read_text()
+    (tmp_path / "tokens").write_text("\n")
+    assert "has no token: every call is refused" in serve(tokens_file=tmp_path / "tokens").ready().log.read_text()
 
 
 def test_log_lines_are_json_with_a_request_id(serve: Callable[..., Service]) -> None:
