@@ -16,7 +16,7 @@ from click.core import ParameterSource
 from service import output, pictures
 from service.bundle import read_bundle
 from service.cpus import available_cpus
-from service.errors import RequestError
+from service.errors import RequestError, Unreachable
 from service.options import form_options, server_options
 from service.quiet import quiet
 from service.settings import Settings, model_folder
@@ -48,9 +48,9 @@ def classify(
 ) -> None:
     """Say what pictures show.
 
-    PATH is a picture, a folder (the .jpg, .jpeg, .png and .webp files in it and in its folders, but for hidden ones)
-    or - for standard input. Without --url it is done on the spot, with the bundle that ships: no server is
-    needed and nothing is stored. A server stores each answer, once.
+    PATH is a picture, a folder (the .jpg, .jpeg, .png and .webp files in it and in its folders, but for hidden
+    folders and links to folders) or - for standard input. Without --url it is done on the spot, with the bundle
+    that ships: no server is needed and nothing is stored. A server stores each answer, once.
 
     Answers come in the order of the pictures. A picture that can't be classified does not stop the others: it is
     named on standard error, and its record in --json and --csv has an "error". The exit code is 0; 1 where a
@@ -84,16 +84,26 @@ def classify(
 def _run(work: Callable[[str], output.Record], paths: list[str], jobs: int, write: output.Write) -> int:
     """Classify and write all; how many failed."""
     failed = done = 0
+    waiting: deque[Future[output.Record]] = deque()
+
+    def take(record: output.Record) -> None:
+        nonlocal failed, done
+        if "error" in record:
+            failed += 1
+            _complain(f"{record['path']}: {record['error']['message']}")
+        write(record)
+        done += 1
+
     try:
-        with _bar(len(paths)) as advance, closing(_in_order(work, paths, jobs)) as records:
+        with _bar(len(paths)) as advance, closing(_in_order(work, paths, jobs, waiting)) as records:
             for record in records:
-                if "error" in record:
-                    failed += 1
-                    _complain(f"{record['path']}: {record['error']['message']}")
-                write(record)
-                done += 1
+                take(record)
                 advance()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Unreachable):
+        # A server has stored what was answered behind a picture that is still waited for.
+        for future in waiting:
+            if future.done() and not future.cancelled() and not future.exception():
+                take(future.result())
         _complain(f"interrupted: {done} of {len(paths)} pictures are done")
         raise
     if failed and len(paths) > 1:
@@ -101,16 +111,19 @@ def _run(work: Callable[[str], output.Record], paths: list[str], jobs: int, writ
     return failed
 
 
-def _in_order(work: Callable[[str], output.Record], paths: list[str], jobs: int) -> Generator[output.Record]:
-    """What `work` gives for each path, in their order, several at a time."""
+def _in_order(
+    work: Callable[[str], output.Record], paths: list[str], jobs: int, waiting: deque[Future[output.Record]]
+) -> Generator[output.Record]:
+    """What `work` gives for each path, in their order, several at a time; those not given yet stay in `waiting`."""
     pool = ThreadPoolExecutor(jobs)
-    waiting: deque[Future[output.Record]] = deque()
     try:
         for path in paths:
             if len(waiting) == 4 * jobs:
+                waiting[0].result()
                 yield waiting.popleft().result()
             waiting.append(pool.submit(work, path))
         while waiting:
+            waiting[0].result()
             yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

@@ -11,7 +11,7 @@ import click
 from service.bundle import BundleError
 from service.classify import classify
 from service.completion import completion
-from service.errors import RequestError
+from service.errors import RequestError, Unreachable
 from service.history import history
 from service.model import model
 from service.settings import Settings, SettingsError, table
@@ -30,7 +30,7 @@ class _Commands(click.Group):
                 sys.stdout.flush()
             # Not sys.exit(): it would wait for threads in the middle of a request.
             os._exit(INTERRUPTED)
-        except (BundleError, RequestError) as error:
+        except (BundleError, RequestError, Unreachable) as error:
             raise click.ClickException(str(error)) from error
 
 
@@ -45,6 +45,13 @@ def _settings_help() -> str:
 @click.group(cls=_Commands)
 def main() -> None:
     """Classify pictures and keep every answer."""
+    for number, name in enumerate(("stdout", "stderr"), 1):
+        if getattr(sys, name) is None:
+            # Closed by who called: it leads nowhere, and so does what would be opened next under its number.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+            setattr(sys, name, open(number, "w"))  # noqa: SIM115
+        # A picture's name may have characters that the terminal's encoding lacks.
+        getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
 for command in (classify, history, model, completion):

@@ -1,27 +1,24 @@
 """A Lookbook server as its clients see it; the only importer of the HTTP library."""
 
+import random
 import threading
 import uuid
 from collections.abc import Mapping
 from typing import Any
 
-import click
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util import Retry
 
-from service.errors import RequestError
+from service.errors import RequestError, Unreachable
 
 CONNECT_SECONDS, READ_SECONDS = 5, 60
 LONGEST_PAUSE = 30
 
 _MODEL = "/v1/model"
 _PREDICTIONS = "/v1/predictions"
-
-
-class Unreachable(click.ClickException):
-    """The server can't be reached: no other picture would fare better."""
 
 
 class Refused(RequestError):
@@ -78,7 +75,8 @@ class Client:
                 return answer
         except requests.JSONDecodeError as error:
             raise Refused("not_lookbook", f"{self._url} is no Lookbook server: {path} is not JSON") from error
-        except requests.RequestException as error:
+        # urllib3's own where requests lets it through, as of an address that can't be one.
+        except (requests.RequestException, HTTPError) as error:
             raise Unreachable(f"{self._url} can't be reached: {_reason(error)}") from error
         raise _refusal(response)
 
@@ -107,8 +105,20 @@ class _Bearer(AuthBase):
         return request
 
 
+class _Retry(Retry):
+    def parse_retry_after(self, retry_after: str) -> float:
+        """Seconds, a little more than were asked for: clients refused together do not come back together.
+
+        0, for the pause of a server that names none, where a proxy writes what is neither seconds nor a time.
+        """
+        try:
+            return super().parse_retry_after(retry_after) + random.uniform(0, 0.3)  # noqa: S311
+        except InvalidHeader:
+            return 0
+
+
 def _retry(connect: int) -> Retry:
-    return Retry(
+    return _Retry(
         total=None,
         connect=connect,
         read=2,
@@ -126,6 +136,10 @@ def _retry(connect: int) -> Retry:
 def _refusal(response: requests.Response) -> Refused:
     try:
         error = response.json()["error"]
+        if response.status_code == 401:
+            given = "Authorization" in response.request.headers
+            complaint = "the server does not accept this token" if given else "the server wants a token"
+            return Refused(str(error["code"]), f"{complaint}: --token or LOOKBOOK_TOKEN")
         return Refused(str(error["code"]), str(error["message"]))
     except (requests.JSONDecodeError, KeyError, TypeError):
         moved = response.headers.get("Location")
@@ -135,7 +149,7 @@ def _refusal(response: requests.Response) -> Refused:
         )
 
 
-def _reason(error: requests.RequestException) -> str:
+def _reason(error: requests.RequestException | HTTPError) -> str:
     """The last part of what urllib3 says, without its objects' names."""
     cause = error.args[0] if error.args else error
     return str(getattr(cause, "reason", cause)).rpartition(": ")[2]

@@ -11,6 +11,10 @@ class RequestError(Exception):
     retry_after: ClassVar[int | None] = None
 
 
+class Unreachable(Exception):
+    """A server that can't be reached: no other picture would fare better."""
+
+
 class InvalidRequest(RequestError):
     status, code = 400, "invalid_request"
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from service import output
 from service.options import form_options, moment, server_options
@@ -27,7 +28,9 @@ PAGE = 1_000
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many.")
 @click.option("--all", "everything", is_flag=True, help="All of them, however many.")
 @form_options
+@click.pass_context
 def history(
+    context: click.Context,
     url: str,
     token: str | None,
     label: str | None,
@@ -38,6 +41,8 @@ def history(
     form: str | None,
 ) -> None:
     """List a server's answers, newest first."""
+    if everything and context.get_parameter_source("limit") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--all and --limit exclude each other")
     # Imported here, like all that serving has no use for.
     from service.client import Client
 

@@ -1,8 +1,8 @@
 """Options that several commands share."""
 
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import click
 
@@ -11,14 +11,24 @@ Command = Callable[..., None]
 
 def moment(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
     """RFC 3339 in UTC for a time such as 2026-01-31 or 2026-01-31T12:00Z, which is local where it names no zone."""
+    if not value:
+        return None
     try:
-        return value and datetime.fromisoformat(value).astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return datetime.fromisoformat(value).astimezone(UTC).isoformat().replace("+00:00", "Z")
     except (ValueError, OverflowError):
         raise click.BadParameter(f"{value!r} is no time such as 2026-01-31 or 2026-01-31T12:00Z") from None
 
 
+def _is_address(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none, brackets around no IPv6 address
+        return False
+
+
 def _url(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    if value and not re.match(r"https?://[^/?#]", value):
+    if value and not _is_address(value):
         raise click.BadParameter(f"{value!r} is no address such as http://127.0.0.1:8080")
     return value
 

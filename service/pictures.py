@@ -3,10 +3,13 @@
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 STDIN = "-"
+# More than any picture that is taken; what else is found in a folder must not fill the memory.
+MAX_MB = 128
 
 
 def find(paths: Iterable[str]) -> Iterator[str]:
@@ -22,12 +25,14 @@ def find(paths: Iterable[str]) -> Iterator[str]:
 
 
 def read(path: str) -> bytes:
-    """The file's bytes; raises OSError."""
-    if path != STDIN:
-        return Path(path).read_bytes()
-    if sys.stdin is None:
+    """The file's bytes; raises OSError, also where it is larger than MAX_MB."""
+    if path == STDIN and sys.stdin is None:
         raise OSError("standard input is closed")
-    return sys.stdin.buffer.read()
+    with nullcontext(sys.stdin.buffer) if path == STDIN else Path(path).open("rb") as file:
+        data = file.read(MAX_MB * 1_000_000 + 1)
+    if len(data) > MAX_MB * 1_000_000:
+        raise OSError(f"larger than {MAX_MB} MB")
+    return data
 
 
 def _inside(folder: str) -> Iterator[str]:

@@ -133,12 +133,39 @@ def test_a_name_steers_no_terminal(tmp_path: Path) -> None:
     assert "Bag" in ended.stdout
 
 
+def test_a_name_that_the_terminal_cannot_show_is_escaped(tmp_path: Path) -> None:
+    shutil.copyfile(BAG, tmp_path / "tasche-\N{HANDBAG}.png")
+    ended = classify(tmp_path, BAG, "--bundle", MLP, PYTHONIOENCODING="ascii")
+    assert (ended.returncode, ended.stdout.count("Bag")) == (0, 2)
+    assert r"tasche-\U0001f45c.png" in ended.stdout
+
+
+def test_what_is_far_too_large_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "film.jpg").touch()
+    os.truncate(tmp_path / "film.jpg", 5_000_000_000)
+    ended = classify(tmp_path, BAG, "--bundle", MLP)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[0] == f"lookbook: {tmp_path}/film.jpg: larger than 128 MB"
+    assert "Bag" in ended.stdout
+
+
+@pytest.mark.parametrize(("closed", "shown"), [(">&-", ""), ("2>&-", "Bag")])
+def test_a_closed_stream_stops_nothing(closed: str, shown: str) -> None:
+    command = f'"$0" -m service classify {BAG} /nowhere --bundle {MLP} {closed}'
+    ended = subprocess.run(["sh", "-c", command, sys.executable], capture_output=True, text=True, timeout=60, cwd=ROOT)
+    assert ended.returncode == 1
+    assert shown in ended.stdout
+    assert "nowhere" not in ended.stdout
+    assert "Traceback" not in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
         ([], "Missing argument 'PATH...'"),
         (["x.png", "--url", "127.0.0.1:8080"], "'127.0.0.1:8080' is no address such as http://127.0.0.1:8080"),
         (["x.png", "--url", "http://"], "'http://' is no address"),
+        (["x.png", "--url", "http://127.0.0.1:99999"], "is no address"),
         (["x.png", "--token", "a\nb"], "a token has no line breaks"),
         (["x.png", "--url", "http://127.0.0.1", "--bundle", "x"], "exclude each other"),
         (["training"], "no pictures in training"),
@@ -155,6 +182,7 @@ def test_a_wrong_call_ends_with_2(arguments: list[str], complaint: str) -> None:
     [
         (["--bundle", "/nowhere"], "/nowhere/model.json: No such file or directory"),
         (["--url", f"http://127.0.0.1:{free_port()}"], "can't be reached: [Errno 111] Connection refused"),
+        (["--url", f"http://{'a' * 70}.test"], "can't be reached: "),
     ],
 )
 def test_nothing_to_ask_is_one_line(arguments: list[str], complaint: str) -> None:
@@ -192,7 +220,9 @@ def test_the_environment_names_server_and_token(serve: Callable[..., Service], t
     service = serve(tokens_file=tmp_path / "tokens").ready()
     refused = classify(BAG, LOOKBOOK_URL=service.url)
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
-    assert "a bearer token is needed" in refused.stderr
+    assert "the server wants a token: --token or LOOKBOOK_TOKEN" in refused.stderr
+    wrong = classify(BAG, LOOKBOOK_URL=service.url, LOOKBOOK_TOKEN="wrong")
+    assert "the server does not accept this token" in wrong.stderr
     assert classify(BAG, LOOKBOOK_URL=service.url, LOOKBOOK_TOKEN="secret").returncode == 0
     assert "id" not in records(classify(BAG, "--bundle", MLP, "--json", LOOKBOOK_URL=service.url).stdout)[0]
 
@@ -215,6 +245,35 @@ def test_a_busy_server_is_asked_again(serve: Callable[..., Service]) -> None:
     ids = {record["id"] for record in records(out.decode())}
     assert len(ids) == len(paths)
     assert ids == service.all_ids()
+
+
+def test_a_pause_that_is_no_number_is_one_all_the_same() -> None:
+    """As some proxies ask for it while the server behind them is away."""
+    model = {"name": "m", "version": "1", "labels": ["Bag"]}
+    record = {"label": "Bag", "score": 1.0, "top": [{"label": "Bag", "score": 1.0}], "model": model}
+    posts: list[str] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.answer(200, model)
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            posts.append(self.path)
+            self.answer(503 if len(posts) < 3 else 201, record)
+
+        def answer(self, code: int, body: dict) -> None:
+            self.send_response(code)
+            self.send_header("Retry-After", "soon")
+            self.end_headers()
+            self.wfile.write(json.dumps(body).encode())
+
+    with HTTPServer(("127.0.0.1", 0), Proxy) as server:
+        threading.Thread(target=server.serve_forever).start()
+        ended = classify(BAG, "--url", f"http://127.0.0.1:{server.server_port}", "--json")
+        server.shutdown()
+    assert (ended.returncode, ended.stderr, len(posts)) == (0, "", 3)
+    assert records(ended.stdout)[0]["label"] == "Bag"
 
 
 class Unsteady:
@@ -273,7 +332,9 @@ def test_a_server_that_goes_away_ends_it(serve: Callable[..., Service], many: Pa
         _, complaints = command.communicate(timeout=120)
     assert command.returncode == 1
     assert 0 < len(records(out.read_text())) < 400
-    assert complaints.splitlines()[-1].startswith(f"Error: {service.url} can't be reached: ")
+    done, error = complaints.splitlines()[-2:]
+    assert done == f"lookbook: interrupted: {len(records(out.read_text()))} of 400 pictures are done"
+    assert error.startswith(f"Error: {service.url} can't be reached: ")
 
 
 @pytest.mark.parametrize("form", ["--json", "--csv"])
@@ -301,6 +362,34 @@ def test_ctrl_c_leaves_whole_lines(many: Path, tmp_path: Path, form: str) -> Non
     assert all(record["label"] == "Hat" and record["model"] for record in read)
     assert text.endswith("\n")
     assert complaints == f"lookbook: interrupted: {len(read)} of 20000 pictures are done\n"
+
+
+def test_ctrl_c_leaves_all_that_was_answered(serve: Callable[..., Service], tmp_path: Path) -> None:
+    """Also what stands behind a picture that is still waited for: here one that a pipe never gives."""
+    os.mkfifo(tmp_path / "pipe")
+    service = serve().ready()
+    paths = [tmp_path / "pipe", *[BAG] * 5]
+    command = subprocess.Popen(
+        [*COMMAND, *map(str, paths), "--url", service.url, "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+    def idle() -> bool:
+        """The server has answered, and the command has taken it: each of its threads sleeps."""
+        stats = Path(f"/proc/{command.pid}/task").glob("*/stat")
+        return "lookbook_in_flight 0.0" in requests.get(f"{service.url}/metrics", timeout=5).text and all(
+            stat.read_text().rpartition(")")[2].split()[0] == "S" for stat in stats
+        )
+
+    until(lambda: len(service.all_ids()) == 5)
+    until(idle)
+    command.send_signal(signal.SIGINT)
+    out, complaints = command.communicate(timeout=30)
+    assert {record["id"] for record in records(out.decode())} == service.all_ids()
+    assert (command.returncode, complaints) == (130, b"lookbook: interrupted: 5 of 6 pictures are done\n")
 
 
 def test_a_reader_that_leaves_ends_it(many: Path) -> None:

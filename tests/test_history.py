@@ -65,6 +65,8 @@ def test_filters_are_the_server_s(service: Service) -> None:
     assert ids(history(service, "--json", "--label", "Bag")) == [bag["id"]]
     assert ids(history(service, "--json", "--since", middle)) == [other["id"]]
     assert ids(history(service, "--json", "--until", middle)) == [bag["id"]]
+    # As a script's empty variable gives it.
+    assert ids(history(service, "--json", "--since", "")) == [other["id"], bag["id"]]
 
 
 def test_csv_has_what_a_spreadsheet_wants(service: Service) -> None:
@@ -86,6 +88,7 @@ def test_a_time_without_a_zone_is_local(service: Service) -> None:
     [
         (["--since", "yesterday"], 2, "'yesterday' is no time"),
         (["--limit", "0"], 2, "0 is not in the range"),
+        (["--all", "--limit", "2"], 2, "--all and --limit exclude each other"),
         (["--url", "http://127.0.0.1:1"], 1, "can't be reached: [Errno 111] Connection refused"),
     ],
 )
