@@ -71,7 +71,7 @@ def classify(
         form,
         ("path", *output.CELLS, "id", "created_at", "error"),
         {
-            "path": min(WIDEST_PATH, max(len(click.format_filename(path)) for path in found)),
+            "path": min(WIDEST_PATH, max(output.width_of(click.format_filename(path)) for path in found)),
             "label": max(map(len, labels)),
             "score": 6,
             "others": 0,

@@ -54,6 +54,16 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
+def width_of(text: str) -> int:
+    """How many columns of a terminal the text takes."""
+    if text.isascii():
+        return len(text)
+    # Imported here: most names do without.
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
 def _print(line: str) -> None:
     try:
         print(line, flush=True)
@@ -73,4 +83,5 @@ def _print_csv(cells: list[Any] | tuple[str, ...]) -> None:
 
 
 def _print_row(cells: Mapping[str, str], widths: Mapping[str, int]) -> None:
-    _print("  ".join(printable(cells[name]).ljust(width) for name, width in widths.items()).rstrip())
+    texts = ((printable(cells[name]), width) for name, width in widths.items())
+    _print("  ".join(text + " " * (width - width_of(text)) for text, width in texts).rstrip())

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -138,6 +139,15 @@ def test_a_name_that_the_terminal_cannot_show_is_escaped(tmp_path: Path) -> None
     ended = classify(tmp_path, BAG, "--bundle", MLP, PYTHONIOENCODING="ascii")
     assert (ended.returncode, ended.stdout.count("Bag")) == (0, 2)
     assert r"tasche-\U0001f45c.png" in ended.stdout
+
+
+def test_wide_characters_keep_the_columns() -> None:
+    with tempfile.TemporaryDirectory() as folder:  # whose path is short enough for a column
+        for name in ("bag.png", "\N{HANDBAG}包.png"):
+            shutil.copyfile(BAG, Path(folder, name))
+        _, plain, wide = classify(folder, "--bundle", MLP).stdout.splitlines()
+    # Both take two columns each.
+    assert plain.index("Bag") == wide.index("Bag") + 2
 
 
 def test_what_is_far_too_large_is_not_read(tmp_path: Path) -> None:
