@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from service import __version__
 from service.bundle import BundleError
 from service.classify import classify
 from service.completion import completion
@@ -43,6 +44,7 @@ def _settings_help() -> str:
 
 
 @click.group(cls=_Commands)
+@click.version_option(__version__, prog_name="lookbook")
 def main() -> None:
     """Classify pictures and keep every answer."""
     for number, name in enumerate(("stdout", "stderr"), 1):

@@ -2,6 +2,7 @@ import socket
 import subprocess
 import sys
 
+from service import __version__
 from service.settings import table
 from tests.running import free_port
 
@@ -31,6 +32,10 @@ def test_an_address_that_cannot_be_had_ends_in_one_line() -> None:
         result = lookbook("serve", LOOKBOOK_BIND=bind, LOOKBOOK_TOKENS_FILE="tokens")
     assert result.returncode == 2
     assert result.stderr == f"lookbook: LOOKBOOK_BIND={bind}: Address already in use\n"
+
+
+def test_the_version_is_said() -> None:
+    assert lookbook("--version").stdout == f"lookbook, version {__version__}\n"
 
 
 def test_tokens_that_cannot_be_read_are_said_in_one_line() -> None:
