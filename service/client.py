@@ -73,6 +73,8 @@ class Client:
                 if not isinstance(answer, dict) or not isinstance(answer.get(wanted), list):
                     raise Refused("not_lookbook", f"{self._url} is no Lookbook server: {path} has no {wanted}")
                 return answer
+            if response.status_code == 404 and path == _MODEL:
+                raise Refused("not_lookbook", f"{self._url} is no Lookbook server: {path} is not there")
         except requests.JSONDecodeError as error:
             raise Refused("not_lookbook", f"{self._url} is no Lookbook server: {path} is not JSON") from error
         # urllib3's own where requests lets it through, as of an address that can't be one.

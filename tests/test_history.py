@@ -69,6 +69,14 @@ def test_filters_are_the_server_s(service: Service) -> None:
     assert ids(history(service, "--json", "--since", "")) == [other["id"], bag["id"]]
 
 
+def test_an_address_below_the_servers_is_said(service: Service) -> None:
+    ended = history(None, "--url", f"{service.url}/v1")
+    assert (ended.returncode, ended.stderr) == (
+        1,
+        f"Error: {service.url}/v1 is no Lookbook server: /v1/model is not there\n",
+    )
+
+
 def test_csv_has_what_a_spreadsheet_wants(service: Service) -> None:
     record = service.send(BAG.read_bytes()).json()
     (row,) = csv.DictReader(history(service, "--csv").stdout.splitlines())
