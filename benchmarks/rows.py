@@ -18,7 +18,7 @@ _SILENCE = 180 * 24 * _HOUR
 _MILLISECOND = 10**6
 
 _TOP = ["Bag", "Sandal", "Sneaker"], [0.9, 0.06, 0.04]
-_ROW = ("photo.jpg", *_TOP, "lookbook-clothes", "2.1.0")
+_ROW = ("photo.jpg", *_TOP, "lookbook-clothes", "2.2.0")
 
 _BATCH = 200
 _BATCHES_AT_ONCE = 8

@@ -29,7 +29,7 @@ class Settings:
 
     bind: str = _setting("127.0.0.1:8080", "address and port to listen on")
     workers: int = _setting(0, "worker processes; 0: one for each CPU of the quota")
-    model: str = _setting("models/lookbook-clothes/2.1.0", "folder of the model bundle")
+    model: str = _setting("models/lookbook-clothes/2.2.0", "folder of the model bundle")
     store: str = _setting("sqlite", "where answers are kept: sqlite or cassandra", choices=("sqlite", "cassandra"))
     sqlite_path: str = _setting("lookbook.sqlite", "file of the SQLite store")
     cassandra_contact_points: str = _setting("127.0.0.1", "names or addresses of Cassandra nodes, comma-separated")
