@@ -1,4 +1,4 @@
-"""A progress bar on a terminal's standard error; the only importer of rich."""
+"""A progress bar on a terminal's standard error."""
 
 import sys
 from collections.abc import Callable, Iterator

@@ -203,7 +203,8 @@ SERVE = "import sys; sys.argv = ['lookbook', 'serve']; from service.cli import m
 
 def test_without_opentelemetry_it_refuses_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "opentelemetry.py").write_text("raise ModuleNotFoundError(name='opentelemetry')")
-    environment = {"LOOKBOOK_OTLP_ENDPOINT": "http://127.0.0.1:4318", "LOOKBOOK_TOKENS_FILE": "x"}
+    (tmp_path / "tokens").write_text("secret\n")
+    environment = {"LOOKBOOK_OTLP_ENDPOINT": "http://127.0.0.1:4318", "LOOKBOOK_TOKENS_FILE": str(tmp_path / "tokens")}
     result = run(SERVE, tmp_path, LOOKBOOK_BIND=f"127.0.0.1:{free_port()}", **environment)
     assert result.returncode == 2
     assert result.stderr == (
