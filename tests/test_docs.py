@@ -17,6 +17,7 @@ import yaml
 from cassandra.cluster import Session
 
 from service import metrics
+from service.bundle import read_bundle
 from service.settings import Settings
 from tests.chart.test_chart import CHART, render
 from tests.conftest import CONTAINER, MLP, PHOTOS, ROOT
@@ -238,3 +239,7 @@ def anchors(page: Path) -> set[str]:
     """As GitHub makes them of headings."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def test_the_digest_of_a_published_model_is_the_bundles() -> None:
+    assert f"--set model.digest={read_bundle(MLP).digest} " in (DOCS / "own-model.md").read_text()
