@@ -1,13 +1,15 @@
 """`lookbook classify`: pictures' classes, from a server or from a bundle on the spot."""
 
 import os
+import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -97,7 +99,9 @@ def _run(work: Callable[[str], output.Record], paths: list[str], jobs: int, writ
     try:
         with _bar(len(paths)) as advance, closing(_in_order(work, paths, jobs, waiting)) as records:
             for record in records:
-                take(record)
+                with _whole():
+                    waiting.popleft()
+                    take(record)
                 advance()
     except (KeyboardInterrupt, Unreachable):
         # A server has stored what was answered behind a picture that is still waited for.
@@ -111,20 +115,44 @@ def _run(work: Callable[[str], output.Record], paths: list[str], jobs: int, writ
     return failed
 
 
+@contextmanager
+def _whole() -> Iterator[None]:
+    """Ctrl-C waits for the end of this, so that what is written is counted; a second one does not."""
+    held: list[int] = []
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        if held:
+            signal.default_int_handler(number, frame)
+        held.append(number)
+
+    kept = signal.getsignal(signal.SIGINT)
+    # What a script runs in the background ignores it, and goes on doing so.
+    if kept is signal.default_int_handler:
+        signal.signal(signal.SIGINT, hold)
+    try:
+        yield
+    finally:
+        if kept is signal.default_int_handler:
+            signal.signal(signal.SIGINT, kept)
+    if held:
+        raise KeyboardInterrupt
+
+
 def _in_order(
     work: Callable[[str], output.Record], paths: list[str], jobs: int, waiting: deque[Future[output.Record]]
 ) -> Generator[output.Record]:
-    """What `work` gives for each path, in their order, several at a time; those not given yet stay in `waiting`."""
+    """What `work` gives for each path, in their order, several at a time.
+
+    Each is the first in `waiting`, from which the caller takes it; those after it stay there.
+    """
     pool = ThreadPoolExecutor(jobs)
     try:
         for path in paths:
             if len(waiting) == 4 * jobs:
-                waiting[0].result()
-                yield waiting.popleft().result()
+                yield waiting[0].result()
             waiting.append(pool.submit(work, path))
         while waiting:
-            waiting[0].result()
-            yield waiting.popleft().result()
+            yield waiting[0].result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
