@@ -125,15 +125,15 @@ def _whole() -> Iterator[None]:
             signal.default_int_handler(number, frame)
         held.append(number)
 
-    kept = signal.getsignal(signal.SIGINT)
-    # What a script runs in the background ignores it, and goes on doing so.
-    if kept is signal.default_int_handler:
-        signal.signal(signal.SIGINT, hold)
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        # What a script runs in the background ignores it, and goes on doing so.
+        yield
+        return
+    signal.signal(signal.SIGINT, hold)
     try:
         yield
     finally:
-        if kept is signal.default_int_handler:
-            signal.signal(signal.SIGINT, kept)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if held:
         raise KeyboardInterrupt
 

@@ -44,7 +44,7 @@ class Client:
         """The model's manifest. The first thing to ask: it does not wait for a server that isn't there."""
         manifest = self._ask("GET", _MODEL, "labels")
         if not manifest["labels"]:
-            raise Refused("not_lookbook", f"{self._url} is no Lookbook server: {_MODEL} has no labels")
+            raise self._foreign(f"{_MODEL} has no labels")
         return manifest
 
     def classify(self, name: str, data: bytes) -> dict[str, Any]:
@@ -71,16 +71,19 @@ class Client:
             if response.status_code in (200, 201):
                 answer = response.json()
                 if not isinstance(answer, dict) or not isinstance(answer.get(wanted), list):
-                    raise Refused("not_lookbook", f"{self._url} is no Lookbook server: {path} has no {wanted}")
+                    raise self._foreign(f"{path} has no {wanted}")
                 return answer
             if response.status_code == 404 and path == _MODEL:
-                raise Refused("not_lookbook", f"{self._url} is no Lookbook server: {path} is not there")
+                raise self._foreign(f"{path} is not there")
         except requests.JSONDecodeError as error:
-            raise Refused("not_lookbook", f"{self._url} is no Lookbook server: {path} is not JSON") from error
+            raise self._foreign(f"{path} is not JSON") from error
         # urllib3's own where requests lets it through, as of an address that can't be one.
         except (requests.RequestException, HTTPError) as error:
             raise Unreachable(f"{self._url} can't be reached: {_reason(error)}") from error
         raise _refusal(response)
+
+    def _foreign(self, reason: str) -> Refused:
+        return Refused("not_lookbook", f"{self._url} is no Lookbook server: {reason}")
 
     def _session(self) -> requests.Session:
         """Each thread's own: requests does not promise that one may be shared."""
