@@ -1,7 +1,7 @@
 FROM python:3.13-slim-trixie AS build
 COPY requirements.txt /
 RUN pip install --no-cache-dir --require-hashes --target /packages --requirement /requirements.txt
-COPY service /app/service
+COPY service/lookbook /app/lookbook
 RUN python -m compileall -q /app
 
 FROM python:3.13-slim-trixie AS service
@@ -15,7 +15,7 @@ ENV PYTHONPATH=/app:/packages PYTHONUNBUFFERED=1 LOOKBOOK_BIND=0.0.0.0:8080
 WORKDIR /app
 USER 10001:10001
 EXPOSE 8080
-ENTRYPOINT ["python", "-m", "service"]
+ENTRYPOINT ["python", "-m", "lookbook"]
 CMD ["serve"]
 
 # For `skaffold dev`, which copies changed files into the running container.

@@ -11,7 +11,7 @@ help: ## list these targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
 run: $(VENV)/serving ## serve on 127.0.0.1:8080, with SQLite and the bundled model
-	$(VENV)/bin/python -m service serve
+	$(VENV)/bin/python -m lookbook serve
 
 test: $(VENV)/testing ## run the tests; those on Cassandra skip where none runs
 	$(VENV)/bin/python -m pytest
@@ -20,7 +20,7 @@ lint: $(VENV)/testing ## ruff and mypy
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
 
 cassandra: ## start a Cassandra for the tests and benchmarks, in Docker on 127.0.0.1:9042
-	tests/cassandra
+	tests/support/cassandra
 
 clients: $(CLIENTS)/clients ## install the public clients of /v2, for the tests
 
@@ -52,7 +52,7 @@ lock: $(VENV)/testing ## renew the locked requirements from pyproject.toml and r
 	    $(LOCK) $${extra:+--extra $$extra} pyproject.toml --output-file requirements$${extra:+-$$extra}.txt || exit 1; \
 	done
 	$(LOCK) model-init/requirements.in --constraint requirements-dev.txt --output-file model-init/requirements.txt
-	$(LOCK) tests/clients.in --output-file requirements-clients.txt
+	$(LOCK) tests/support/clients.in --output-file requirements-clients.txt
 
 clean: ## remove the environments
 	rm -rf $(VENV) $(TRAINING) $(CLIENTS)
@@ -65,4 +65,5 @@ $(CLIENTS)/clients: requirements-clients.txt
 $(VENV)/serving $(VENV)/testing $(TRAINING)/training $(CLIENTS)/clients:
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	$(if $(filter clients,$(@F)),,$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .)
 	touch $@

@@ -9,6 +9,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from lookbook.model.bundle import read_bundle
+from lookbook.model.inference import Classifier
+from lookbook.model.preprocessing import preprocess
+from lookbook.settings import Settings
+
 from benchmarks import table
 from benchmarks.cases import SMALL, Case, Sample, cases
 from benchmarks.errors import BenchmarkError
@@ -16,10 +21,6 @@ from benchmarks.keyspace import keyspace, unreachable
 from benchmarks.load import Body, drive, soak, write_body
 from benchmarks.machine import machine
 from benchmarks.server import Server, serve
-from service.bundle import read_bundle
-from service.inference import Classifier
-from service.preprocessing import preprocess
-from service.settings import Settings
 
 _KEYSPACE = "lookbook_bench"
 _WARM_UP_SECONDS = 2

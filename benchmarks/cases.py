@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+from lookbook.settings import Settings
+
 from benchmarks.errors import BenchmarkError
-from service.settings import Settings
 
 _ROOT = Path(__file__).parent.parent
 _MLP = _ROOT / "models/fashion-mnist-mlp/2.2.0"

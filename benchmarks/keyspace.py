@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cassandra.cluster import Session
-
-from service.settings import Settings
-from service.store.connection import FAILURES, open_cluster
-from service.store.schema import apply
+from lookbook.settings import Settings
+from lookbook.store.connection import FAILURES, open_cluster
+from lookbook.store.schema import apply
 
 _TABLES = ("predictions", "buckets", "thumbnails", "idempotency_keys")
 _DDL_SECONDS = 60

@@ -4,7 +4,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from service.cpus import available_cpus
+from lookbook.server.cpus import available_cpus
 
 
 def machine() -> str:

@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from uuid import UUID
 
+from lookbook.store import MAX_ROWS, Query, Store
+from lookbook.store.cassandra import CassandraStore
+from lookbook.store.sqlite import SqliteStore
+
 from benchmarks import table
 from benchmarks.errors import BenchmarkError
 from benchmarks.keyspace import keyspace, unreachable
 from benchmarks.machine import machine
 from benchmarks.rows import SPACINGS, fill_cassandra, fill_sqlite, make_ids
-from service.store import MAX_ROWS, Query, Store
-from service.store.cassandra import CassandraStore
-from service.store.sqlite import SqliteStore
 
 _FEW = 1_000
 _LIMIT = 100
@@ -92,7 +93,7 @@ def _ms(store: Store, query: Query, wanted: Sequence[UUID]) -> float:
 def _await(store: Store) -> None:
     """A CassandraStore connects in the background."""
     until = time.monotonic() + _REACH_SECONDS
-    while not store.reached():
+    while not store.status().reached:
         if time.monotonic() > until:
             raise BenchmarkError(f"the store is not reached: {store.state()}")
         time.sleep(0.05)

@@ -10,8 +10,7 @@ from uuid import UUID
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Session
 from cassandra.concurrent import execute_concurrent
 from cassandra.query import BatchStatement, BatchType
-
-from service.prediction import FIRST_YEAR, bucket, created_at, id_maker, order, shard
+from lookbook.prediction import FIRST_YEAR, bucket, created_at, id_maker, order, shard
 
 _HOUR = 3600 * 10**9
 _SILENCE = 180 * 24 * _HOUR

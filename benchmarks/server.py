@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import requests
+from lookbook.settings import PREFIX
 
 from benchmarks.errors import BenchmarkError
-from service.settings import PREFIX
 
 _READY_SECONDS = 60
 _POLL_SECONDS = 0.01
@@ -59,7 +59,7 @@ def serve(settings: Mapping[str, str], log: Path) -> Iterator[Server]:
     began = time.monotonic()
     with log.open("wb") as lines:
         process = subprocess.Popen(
-            [sys.executable, "-m", "service", "serve"], env=environment, stdout=lines, stderr=lines
+            [sys.executable, "-m", "lookbook", "serve"], env=environment, stdout=lines, stderr=lines
         )
     try:
         yield Server(process, f"http://{address}", log, began)

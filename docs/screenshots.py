@@ -7,8 +7,8 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, expect
 
-from tests import browser
-from tests.running import Service
+from tests.support import browser
+from tests.support.running import Service
 
 ROOT = Path(__file__).parent.parent
 PHOTOS = ROOT / "tests/data/photos"

@@ -5,7 +5,6 @@ import tempfile
 
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="lookbook-test-metrics-")
 
-import io
 import json
 import shutil
 import socket
@@ -14,41 +13,31 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 import yaml
 from cassandra.cluster import Session
 from flask import Flask
 from flask.testing import FlaskClient
-from PIL import Image
+from lookbook.http.app import create_app
+from lookbook.model.bundle import Bundle, read_bundle
+from lookbook.model.inference import Classifier
+from lookbook.settings import Settings
+from lookbook.store import Store
+from lookbook.store.cassandra import CassandraStore
+from lookbook.store.connection import FAILURES, open_cluster
+from lookbook.store.schema import apply
+from lookbook.store.sqlite import SqliteStore
 from werkzeug.test import TestResponse
 
-from service.app import create_app
-from service.bundle import Bundle, read_bundle
-from service.inference import Classifier
-from service.settings import Settings
-from service.store import Store
-from service.store.cassandra import CassandraStore
-from service.store.connection import FAILURES, open_cluster
-from service.store.schema import apply
-from service.store.sqlite import SqliteStore
-from tests import contract
-from tests.running import SERVICES, Service, until
-
-ROOT = Path(__file__).parent.parent
-MLP = ROOT / "models/fashion-mnist-mlp/2.2.0"
-CLOTHES = ROOT / Settings().model
-PHOTOS = ROOT / "tests/data/photos"
-BAG = MLP / "golden/fashion-8.png"
-
-CHART = ROOT / "charts/lookbook"
+from tests.support import contract
+from tests.support.places import CASSANDRA_PORT, CHART, CLOTHES, MLP
+from tests.support.requirements import lacking
+from tests.support.running import SERVICES, Service, until
 
 # The tests of a cluster run alone: `make e2e`.
 collect_ignore = [] if "E2E" in os.environ else ["e2e"]
-
-CONTAINER = os.environ.get("CASSANDRA_NAME", "lookbook-cassandra")
-CASSANDRA_PORT = int(os.environ.get("CASSANDRA_PORT", "9042"))
 
 
 class Client(FlaskClient):
@@ -68,13 +57,6 @@ class Client(FlaskClient):
 
 Flask.test_client_class = Client
 contract.check_requests(SERVICES)
-
-
-def lacking(line: str, variable: str = "CASSANDRA") -> NoReturn:
-    """Skip for want of something, unless the variable says "required", as in CI: then fail."""
-    if os.environ.get(variable) == "required":
-        pytest.fail(line)
-    pytest.skip(line)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -159,7 +141,7 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Calla
             opened.append(CassandraStore(replace(settings, **options), lambda _: None))
         else:
             opened.append(SqliteStore(str(tmp_path / "store.sqlite"), lambda _: None, options.get("retention", 0)))
-        until(opened[-1].reached)
+        until(lambda: opened[-1].status().reached)
         return opened[-1]
 
     yield make
@@ -234,9 +216,3 @@ def next_chart(tmp_path: Path) -> Path:
     meta = yaml.safe_load((folder / "Chart.yaml").read_text())
     (folder / "Chart.yaml").write_text(yaml.safe_dump({**meta, "version": "9.9.9", "appVersion": "9.9.9"}))
     return folder
-
-
-def encoded(image: Image.Image, format: str = "PNG", **options: object) -> bytes:
-    out = io.BytesIO()
-    image.save(out, format, **options)
-    return out.getvalue()

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
+from lookbook.model.bundle import InputSpec
+from lookbook.model.preprocessing import decode, to_array
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.bundle import InputSpec
-from service.preprocessing import decode, to_array
 from training import augment
 from training.data import LABELS, MAX_PIXELS, Photo, one_of
 from training.others import other

@@ -8,10 +8,10 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from lookbook.model.bundle import Bundle
 from matplotlib import pyplot
 from PIL import Image, ImageOps
 
-from service.bundle import Bundle
 from training.evaluate import Answers, table
 
 mpl.use("Agg")

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lookbook.model.bundle import read_bundle
+from lookbook.model.inference import Classifier
+from lookbook.model.preprocessing import preprocess
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.bundle import read_bundle
-from service.inference import Classifier
-from service.preprocessing import preprocess
 from training import others
 from training.data import LABELS, MAX_PIXELS, Photo, read_fashion, read_photos, told_apart
 

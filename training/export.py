@@ -7,12 +7,12 @@ import tempfile
 from pathlib import Path
 
 import keras
+from lookbook.build.writer import convert, write_bundle
+from lookbook.model.bundle import read_bundle
+from lookbook.model.inference import Classifier
 from PIL import Image
 
-from service.bundle import read_bundle
-from service.inference import Classifier
 from training import network
-from training.bundle import convert, write_bundle
 from training.card import write_card
 from training.data import LABELS, read_fashion
 from training.evaluate import evaluate, figures, table

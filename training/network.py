@@ -6,9 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 from keras import layers, ops
+from lookbook.model.bundle import InputSpec
 from numpy.typing import NDArray
-
-from service.bundle import InputSpec
 
 # EfficientNet-Lite0's blocks: kernel, stride of the first, expansion, width, how many. The last of 192 and all of 320
 # are left out: at 96 pixels they see the whole picture anyway, and would be half of the parameters.

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from lookbook.model.bundle import InputSpec
 
-from service.bundle import InputSpec
 from training import network, pretrained
 from training.batches import Clothes, arrays, fashion_arrays
 from training.data import CALIBRATION_FOLD, LABELS, TEST_FOLDS, Photo, one_of, read_fashion, read_photos, told_apart

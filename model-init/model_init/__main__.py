@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from lookbook.model.bundle import BundleError
+
 from model_init.errors import Exit, Failure, report
-from service.bundle import BundleError
 
 SHIPPED = Path("/models")
 REPORTED = (Failure, BundleError, OSError)

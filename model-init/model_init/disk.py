@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from lookbook.model.bundle import BundleError
+
 from model_init.errors import Exit, Failure
-from service.bundle import BundleError
 
 BLOCK = 1024 * 1024
 

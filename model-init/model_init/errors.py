@@ -6,7 +6,7 @@ import sys
 from enum import IntEnum
 from pathlib import Path
 
-from service.bundle import BundleError, MalformedManifestError
+from lookbook.model.bundle import BundleError, MalformedManifestError
 
 TERMINATION_LOG = Path("/dev/termination-log")
 

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from lookbook.model.bundle import MANIFEST, Bundle, read_bundle
+
 from model_init.disk import blocks_of, save
 from model_init.volume import Volume
-from service.bundle import MANIFEST, Bundle, read_bundle
 
 
 def bundles_in(folder: Path) -> list[Path]:

@@ -7,10 +7,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from lookbook.model.bundle import MANIFEST, BundleError, MalformedManifestError, parse_bundle, read_bundle
+
 from model_init.disk import room_in, save, sync, sync_all
 from model_init.errors import Exit, Failure
 from model_init.source import Absent, FolderSource, HttpSource, Unreachable, source_at
-from service.bundle import MANIFEST, BundleError, MalformedManifestError, parse_bundle, read_bundle
 
 READY = "READY"
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0

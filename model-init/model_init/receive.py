@@ -6,10 +6,11 @@ import tarfile
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
+from lookbook.model.bundle import Bundle
+
 from model_init.disk import BLOCK, blocks, save
 from model_init.errors import Exit, Failure
 from model_init.volume import Volume
-from service.bundle import Bundle
 
 MAX_FILES = 1000
 SILENCE = 60.0  # seconds

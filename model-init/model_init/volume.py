@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lookbook.model.bundle import MANIFEST, Bundle, BundleError, read_bundle
+
 from model_init.disk import room_in, sync, sync_all
 from model_init.errors import Exit, Failure
-from service.bundle import MANIFEST, Bundle, BundleError, read_bundle
 
 _TEMPORARY = ".publish-"
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import CHART, ROOT
-from tests.e2e.cluster import NODE_PORT, RELEASE, Cluster, run, values
-from tests.pages import checkout, follow
+from tests.support.cluster import NODE_PORT, RELEASE, Cluster, run, values
+from tests.support.pages import checkout, follow
+from tests.support.places import CHART, ROOT
 
 LOGS = ROOT / "e2e-logs"
 RESULTS = Path(__file__).parent / "RESULTS.md"

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.conftest import PHOTOS, ROOT
-from tests.e2e.cluster import RELEASE, URL, Cluster, served
-from tests.e2e.load import load, nothing_failed
+from tests.support.cluster import RELEASE, URL, Cluster, served
+from tests.support.cluster_load import load, nothing_failed
+from tests.support.places import PHOTOS, ROOT
 
 
 def records() -> dict[str, bytes]:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.conftest import PHOTOS, ROOT
-from tests.e2e.cluster import URL, Cluster, run
-from tests.pages import block
-from tests.running import ENCRYPTED, until
+from tests.support.cluster import URL, Cluster, run
+from tests.support.pages import block
+from tests.support.places import PHOTOS, ROOT
+from tests.support.running import ENCRYPTED, until
 
 PAGE = ROOT / "docs/cluster.md"
 QUICK = (

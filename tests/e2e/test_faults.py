@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import CHART
-from tests.e2e.cluster import RELEASE, SMALL, Cluster, served
-from tests.e2e.load import load, nothing_failed
-from tests.running import until
+from tests.support.cluster import RELEASE, SMALL, Cluster, served
+from tests.support.cluster_load import load, nothing_failed
+from tests.support.places import CHART
+from tests.support.running import until
 
 NODES = 3
 RING = f"statefulset/{RELEASE}-cassandra"

@@ -8,10 +8,10 @@ import pytest
 import requests
 import yaml
 
-from tests.conftest import CHART, PHOTOS
-from tests.e2e.cluster import RELEASE, SMALL, URL, Cluster, seconds_of, served
-from tests.e2e.load import load
-from tests.running import docker, until
+from tests.support.cluster import RELEASE, SMALL, URL, Cluster, seconds_of, served
+from tests.support.cluster_load import load
+from tests.support.places import CHART, PHOTOS
+from tests.support.running import docker, until
 
 
 def classify() -> str:

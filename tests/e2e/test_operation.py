@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 import requests
+from lookbook.model.bundle import read_bundle
 
-from service.bundle import read_bundle
-from tests.conftest import CLOTHES
-from tests.e2e.cluster import RELEASE, URL, Cluster, run, served
-from tests.e2e.load import load, nothing_failed
-from tests.running import until
+from tests.support.cluster import RELEASE, URL, Cluster, run, served
+from tests.support.cluster_load import load, nothing_failed
+from tests.support.places import CLOTHES
+from tests.support.running import until
 
 SHIPPED = read_bundle(CLOTHES)
 
 
 def lookbook(cluster: Cluster, *arguments: object, ok: bool = True) -> str:
-    return run(sys.executable, "-m", "service", "model", *arguments, "--namespace", cluster.namespace, ok=ok)
+    return run(sys.executable, "-m", "lookbook", "model", *arguments, "--namespace", cluster.namespace, ok=ok)
 
 
 def replicas(cluster: Cluster) -> int:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from kubernetes import config
 
-from tests.conftest import ROOT
-from tests.e2e.cluster import RELEASE, Cluster
-from tests.running import error_code, until
+from tests.support.cluster import RELEASE, Cluster
+from tests.support.places import ROOT
+from tests.support.running import error_code, until
 
 # skaffold.yaml and what it names.
 FILES = ("skaffold.yaml", ".dockerignore", "Dockerfile", "requirements.txt")
@@ -58,7 +58,7 @@ def test_an_edit_is_served_by_the_pod_that_runs(cluster: Cluster, checkout: Path
     refused = f"{url}/v1/predictions?limit=0"
     until(lambda: error_code(refused) == "invalid_request")
     before = cluster.ready("service")
-    module = checkout / "service/errors.py"
+    module = checkout / "service/lookbook/errors.py"
     module.write_text(module.read_text().replace('"invalid_request"', '"edited"'))
     until(lambda: error_code(refused) == "edited", 60)
     assert [pod.metadata.name for pod in cluster.pods("service")] == [pod.metadata.name for pod in before]

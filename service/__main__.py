@@ -1,5 +1,0 @@
-"""`python -m service` is `lookbook`."""
-
-from service.cli import main
-
-main()

@@ -1,0 +1,5 @@
+"""`python -m lookbook` is `lookbook`."""
+
+from lookbook.cli.main import main
+
+main()

@@ -1,0 +1,49 @@
+"""/api/tasks: the short form, for curl."""
+
+from uuid import UUID
+
+from flask import Blueprint, Response, current_app, jsonify, request
+
+from lookbook.http.listing import next_url, read_query
+from lookbook.http.uploads import read_key, read_upload
+from lookbook.http.v1 import find
+from lookbook.pipeline import Pipeline
+from lookbook.prediction import Prediction
+
+blueprint = Blueprint("tasks", __name__, url_prefix="/api/tasks")
+
+_PARAMETERS = frozenset(("limit", "cursor"))
+
+
+@blueprint.post("/upload")
+def upload() -> Response:
+    pipeline: Pipeline = current_app.extensions["pipeline"]
+    prediction, replayed = pipeline.predict(read_upload(request, raw=False), read_key(request))
+    response = current_app.response_class(prediction.label, content_type="text/plain; charset=utf-8")
+    response.headers["Location"] = f"/api/tasks/{prediction.id}"
+    if replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return response
+
+
+@blueprint.get("")
+def index() -> Response:
+    page = current_app.extensions["store"].page(read_query(request.args, _PARAMETERS))
+    response = jsonify([_task(item) for item in page.items])
+    if page.next:
+        response.headers["Link"] = f'<{next_url(request.path, request.args, page.next)}>; rel="next"'
+    return response
+
+
+@blueprint.get("/<uuid:id>")
+def show(id: UUID) -> Response:
+    return jsonify([_task(find(str(id)))])
+
+
+def _task(prediction: Prediction) -> dict[str, str]:
+    return {
+        "id": str(prediction.id),
+        "time": prediction.created_at.strftime("%Y-%m-%d %H:%M:%S.%f"),
+        "image_name": prediction.file_name,
+        "class_name": prediction.label,
+    }

@@ -1,0 +1,206 @@
+"""A model bundle on disk: read and verified with the standard library alone."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from lookbook.errors import LookbookError
+
+MANIFEST = "model.json"
+MODEL = "model.tflite"
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
+
+
+class BundleError(LookbookError):
+    """A bundle that must not be served; the message says why in one line."""
+
+
+class MalformedManifestError(BundleError):
+    """A manifest that can't be read, whatever its files hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """How a picture becomes the model's input: (pixel / 255 - mean) / std.
+
+    `background` (0 to 255, RGB) lies under transparent pixels and fills `pad`.
+    """
+
+    height: int
+    width: int
+    color: str
+    resize: str
+    background: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @property
+    def channels(self) -> int:
+        return 3 if self.color == "rgb" else 1
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "size": [self.height, self.width],
+            "color": self.color,
+            "resize": self.resize,
+            "background": list(self.background),
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """A picture in the bundle and the scores it must give, one a label."""
+
+    path: Path
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """What the manifest says of one file; `path` is relative to the bundle's folder."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle as its manifest describes it. `digest` is the sha256 of the manifest, in hex."""
+
+    manifest: Mapping[str, Any]
+    digest: str
+    name: str
+    version: str
+    labels: tuple[str, ...]
+    input: InputSpec
+    model: Path
+    golden: tuple[Golden, ...]
+    files: tuple[File, ...]
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read a bundle and verify every file in it.
+
+    Raises BundleError for a file that is missing or altered, or a malformed manifest.
+    """
+    try:
+        raw = (folder / MANIFEST).read_bytes()
+    except OSError as error:
+        raise BundleError(f"{folder / MANIFEST}: {error.strerror}") from error
+    bundle = parse_bundle(folder, raw)
+    for file in bundle.files:
+        _verify(folder / file.path, file)
+    return bundle
+
+
+def parse_bundle(folder: Path, raw: bytes) -> Bundle:
+    """What the manifest `raw` says of the bundle in the folder; none of its files is looked at."""
+    try:
+        bundle = _parse(folder, json.loads(raw), hashlib.sha256(raw).hexdigest())
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise MalformedManifestError(f"{folder / MANIFEST}: malformed manifest: {reason}") from error
+    listed = {folder / file.path for file in bundle.files}
+    for needed in (bundle.model, *(golden.path for golden in bundle.golden)):
+        if needed not in listed:
+            raise MalformedManifestError(f"{folder / MANIFEST}: malformed manifest: no digest of {needed.name}")
+    return bundle
+
+
+def check_name(name: str, version: str) -> None:
+    """Raises ValueError where a bundle can't be called that."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"name {name!r} must be lower-case letters, digits and hyphens")
+    if not _SEMVER.fullmatch(version):
+        raise ValueError(f"version {version!r} is not a semantic version")
+
+
+def _parse(folder: Path, manifest: Any, digest: str) -> Bundle:
+    labels = tuple(manifest["labels"])
+    if len(labels) < 2 or len(set(labels)) < len(labels) or not all(isinstance(x, str) and x for x in labels):
+        raise ValueError("labels must be two or more different names")
+    name, version = manifest["name"], manifest["version"]
+    check_name(name, version)
+    if manifest["format"] != "tflite":
+        raise ValueError(f"format {manifest['format']!r} is not 'tflite'")
+    golden = tuple(
+        Golden(_inside(folder, entry["file"]), tuple(float(score) for score in entry["scores"]))
+        for entry in manifest["golden"]
+    )
+    if not golden:
+        raise ValueError("no golden pictures")
+    if any(len(entry.scores) != len(labels) for entry in golden):
+        raise ValueError("golden scores do not match the labels")
+    return Bundle(
+        manifest=manifest,
+        digest=digest,
+        name=name,
+        version=version,
+        labels=labels,
+        input=_parse_input(manifest["input"]),
+        model=folder / MODEL,
+        golden=golden,
+        files=tuple(_parse_file(folder, path, entry) for path, entry in manifest["files"].items()),
+    )
+
+
+def _parse_file(folder: Path, path: str, entry: Mapping[str, Any]) -> File:
+    relative = _inside(folder, path).relative_to(folder).as_posix()
+    size, sha256 = entry["bytes"], entry["sha256"]
+    if not isinstance(size, int) or size < 0 or not isinstance(sha256, str):
+        raise ValueError(f"bytes and sha256 of {path!r} must be a size and a digest")
+    return File(relative, size, sha256)
+
+
+def _parse_input(entry: Mapping[str, Any]) -> InputSpec:
+    height, width = (int(side) for side in entry["size"])
+    red, green, blue = (int(value) for value in entry["background"])
+    spec = InputSpec(
+        height=height,
+        width=width,
+        color=entry["color"],
+        resize=entry["resize"],
+        background=(red, green, blue),
+        mean=tuple(float(value) for value in entry["mean"]),
+        std=tuple(float(value) for value in entry["std"]),
+    )
+    if spec.color not in ("rgb", "grayscale"):
+        raise ValueError(f"color {spec.color!r} is neither 'rgb' nor 'grayscale'")
+    if spec.resize not in ("pad", "stretch", "crop"):
+        raise ValueError(f"resize {spec.resize!r} is none of 'pad', 'stretch', 'crop'")
+    if not (1 <= height <= 4096 and 1 <= width <= 4096):
+        raise ValueError("size must be 1 to 4096")
+    if not all(0 <= value <= 255 for value in spec.background):
+        raise ValueError("background must be 0 to 255")
+    if len(spec.mean) != spec.channels or len(spec.std) != spec.channels or min(spec.std) <= 0:
+        raise ValueError("mean and std must have one value a channel, std above 0")
+    return spec
+
+
+def _inside(folder: Path, path: str) -> Path:
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or not pure.parts or not path.isprintable():
+        raise ValueError(f"path {path!r} leaves the bundle")
+    return folder / pure
+
+
+def _verify(path: Path, file: File) -> None:
+    try:
+        with path.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+            size = opened.tell()
+    except OSError as error:
+        raise BundleError(f"{path}: {error.strerror}") from error
+    if size != file.bytes:
+        raise BundleError(f"{path}: {size} bytes where the manifest says {file.bytes}")
+    if digest != file.sha256:
+        raise BundleError(f"{path}: its sha256 is not the manifest's")

@@ -1,0 +1,40 @@
+"""Log lines as JSON on standard error."""
+
+import logging
+from typing import Any
+
+from flask import g, has_request_context
+from pythonjsonlogger.json import JsonFormatter
+
+
+class Formatter(JsonFormatter):
+    """Time in UTC, level, logger and message, then what the call gave as `extra`, and the request's trace."""
+
+    def __init__(self, **_: Any) -> None:
+        super().__init__(
+            "{asctime}{levelname}{name}{message}",
+            style="{",
+            datefmt="%Y-%m-%dT%H:%M:%S%z",
+            rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+        )
+
+    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
+        super().add_fields(log_data, record, message_dict)
+        trace = g.get("trace") if has_request_context() else None
+        if trace:
+            log_data["trace_id"], log_data["span_id"] = trace.trace_id, trace.span_id
+
+
+CONFIG: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "lookbook.server.logs.Formatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"level": "INFO", "handlers": ["stderr"]},
+    "loggers": {
+        # lookbook.store.connection says in one line what the driver says each second in many.
+        "cassandra": {"level": "CRITICAL"},
+        # gunicorn's own logger: one handler is enough.
+        "gunicorn.error": {"level": "INFO", "propagate": True, "handlers": []},
+    },
+}

@@ -1,0 +1,61 @@
+"""Spans for an OpenTelemetry collector: the only importer of OpenTelemetry, imported itself only where asked for."""
+
+import threading
+from contextlib import AbstractContextManager
+
+from opentelemetry import context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceFlags, set_span_in_context
+
+from lookbook import __version__
+from lookbook.telemetry.tracing import Trace, next_trace
+
+
+class OtlpSpans:
+    """See `Spans`. OpenTelemetry's own `OTEL_*` variables are honored, such as those for sampling and headers."""
+
+    def __init__(self, endpoint: str) -> None:
+        """`endpoint`: the collector's base URL, without /v1/traces."""
+        provider = TracerProvider(resource=_resource())
+        exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._tracer = provider.get_tracer("lookbook", __version__)
+        self._here = threading.local()
+
+    def begin(self, name: str, parent: Trace | None) -> Trace:
+        span = self._tracer.start_span(name, _context(parent), SpanKind.SERVER)
+        self._here.span, self._here.token = span, context.attach(set_span_in_context(span))
+        place = span.get_span_context()
+        if not place.is_valid:  # OTEL_SDK_DISABLED
+            return next_trace(parent)
+        return Trace(f"{place.trace_id:032x}", f"{place.span_id:016x}", place.trace_flags.sampled)
+
+    def part(self, name: str) -> AbstractContextManager[object]:
+        return self._tracer.start_as_current_span(name)
+
+    def end(self, method: str, route: str, status: int) -> None:
+        span = self._here.span
+        span.set_attributes({"http.request.method": method, "http.route": route, "http.response.status_code": status})
+        if status >= 500:
+            span.set_status(StatusCode.ERROR)
+        span.end()
+        context.detach(self._here.token)
+
+
+def _resource() -> Resource:
+    resource = Resource.create()
+    if str(resource.attributes["service.name"]).startswith("unknown_service"):
+        resource = resource.merge(Resource({"service.name": "lookbook"}))
+    return resource.merge(Resource({"service.version": __version__}))
+
+
+def _context(parent: Trace | None) -> context.Context:
+    """Never the current one: a request has no parent but the one that its client names."""
+    if parent is None:
+        return context.Context()
+    flags = TraceFlags(TraceFlags.SAMPLED if parent.sampled else TraceFlags.DEFAULT)
+    place = SpanContext(int(parent.trace_id, 16), int(parent.span_id, 16), is_remote=True, trace_flags=flags)
+    return set_span_in_context(NonRecordingSpan(place), context.Context())

@@ -1,0 +1,232 @@
+"""The cluster that kubectl points to, as the tests use it."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import urllib3
+from kubernetes import client, config
+from kubernetes.client.exceptions import ApiException
+
+from tests.support.pages import block
+from tests.support.places import CHART, ROOT
+from tests.support.running import until
+
+RELEASE = "lookbook"
+NODE_PORT = 30080
+# Cassandra nodes small enough for three on one machine, and soon up.
+SMALL: dict[str, object] = {
+    "cassandra.heap": "256M",
+    "cassandra.resources": {"requests": {"cpu": "250m", "memory": "768Mi"}, "limits": {"memory": "1Gi"}},
+    "resources.requests.cpu": "500m",
+    "cassandra.jvmOptions": "-Dcassandra.ring_delay_ms=5000 -Dcassandra.skip_wait_for_gossip_to_settle=0"
+    # Without the second compiler: it would keep two cores busy for a minute after each start.
+    " -XX:TieredStopAtLevel=1",
+}
+URL = os.environ.get("E2E_URL", f"http://127.0.0.1:{NODE_PORT}")
+
+
+def run(*command: object, seconds: float = 300, ok: bool = True) -> str:
+    """Output of a command; fails with it where the command does."""
+    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=seconds, cwd=ROOT)
+    assert not ok or result.returncode == 0, f"{command}:\n{result.stdout}{result.stderr}"
+    return result.stdout + result.stderr
+
+
+class Cluster:
+    """One namespace of it, in which pods must be restricted."""
+
+    def __init__(self, namespace: str) -> None:
+        config.load_kube_config()
+        self.namespace = namespace
+        self.core = client.CoreV1Api()
+        self.apps = client.AppsV1Api()
+        self.batch = client.BatchV1Api()
+
+    def create(self) -> None:
+        labels = {"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted"}
+        self.core.create_namespace({"metadata": {"name": self.namespace, "labels": labels}})
+
+    def remove(self) -> None:
+        self.core.delete_namespace(self.namespace)
+
+        def gone() -> bool:
+            return all(item.metadata.name != self.namespace for item in self.core.list_namespace().items)
+
+        until(gone, 240)
+
+    def helm(self, *arguments: object, seconds: float = 400, ok: bool = True) -> str:
+        return run("helm", "--namespace", self.namespace, *arguments, seconds=seconds, ok=ok)
+
+    def kubectl(self, *arguments: object, ok: bool = True, seconds: float = 300) -> str:
+        return run("kubectl", "--namespace", self.namespace, *arguments, ok=ok, seconds=seconds)
+
+    def follow(self, name: str) -> None:
+        """Do as the chart's README says, in the block of that name."""
+        script = block(CHART / "README.md", f"sh {name}")
+        run("sh", "-euc", f'kubectl() {{ command kubectl --namespace {self.namespace} "$@"; }}\n{script}', seconds=600)
+
+    def pods(self, component: str) -> list[Any]:
+        """Those that are not about to end."""
+        selector = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component={component}"
+        found = self.core.list_namespaced_pod(self.namespace, label_selector=selector).items
+        return [pod for pod in found if not pod.metadata.deletion_timestamp]
+
+    def ready(self, component: str) -> list[Any]:
+        return [pod for pod in self.pods(component) if _is_ready(pod)]
+
+    def until_ready(self, component: str, count: int, seconds: float = 240) -> None:
+        until(lambda: len(self.ready(component)) == len(self.pods(component)) == count, seconds)
+
+    def until_rolled_out(self, target: str = f"deployment/{RELEASE}", seconds: float = 240) -> None:
+        """Its newest pods alone are there, and ready."""
+        self.kubectl("rollout", "status", target, f"--timeout={seconds:.0f}s", seconds=seconds + 10)
+
+    def delete_pod(self, name: str, **options: Any) -> None:
+        self.core.delete_namespaced_pod(name, self.namespace, **options)
+
+    def evict(self, pod: Any) -> None:
+        """As `kubectl drain` does, again and again while a budget forbids it."""
+        body = {"metadata": {"name": pod.metadata.name, "namespace": self.namespace}}
+
+        def evicted() -> bool:
+            try:
+                self.core.create_namespaced_pod_eviction(pod.metadata.name, self.namespace, body)
+            except ApiException as error:
+                if error.status == 429:
+                    return False
+                if error.status != 404:
+                    raise
+            return True
+
+        until(evicted, 240)
+
+    @contextmanager
+    def cordoned(self, node: str) -> Iterator[None]:
+        self.core.patch_node(node, {"spec": {"unschedulable": True}})
+        try:
+            yield
+        finally:
+            self.core.patch_node(node, {"spec": {"unschedulable": None}})
+
+    def workers(self) -> list[str]:
+        """Nodes that take pods."""
+        return sorted(
+            node.metadata.name
+            for node in self.core.list_node().items
+            if not any(taint.effect == "NoSchedule" for taint in node.spec.taints or [])
+        )
+
+    @contextmanager
+    def shared_models(self, name: str) -> Iterator[None]:
+        """A claim that pods share: the bundles of this checkout, which k8s/kind.yaml mounts into each worker."""
+        volume = f"{self.namespace}-{name}"
+        both = {"accessModes": ["ReadOnlyMany"], "storageClassName": ""}
+        claim = {"name": name, "namespace": self.namespace}
+        path = {"path": "/models", "type": "Directory"}
+        self.core.create_persistent_volume(
+            {
+                "metadata": {"name": volume},
+                "spec": {**both, "capacity": {"storage": "1Gi"}, "hostPath": path, "claimRef": claim},
+            }
+        )
+        self.core.create_namespaced_persistent_volume_claim(
+            self.namespace,
+            {
+                "metadata": {"name": name},
+                "spec": {**both, "resources": {"requests": {"storage": "1Gi"}}, "volumeName": volume},
+            },
+        )
+        try:
+            yield
+        finally:
+            self.core.delete_namespaced_persistent_volume_claim(name, self.namespace)
+            self.core.delete_persistent_volume(volume)
+
+    def scale(self, target: str, replicas: int) -> None:
+        self.kubectl("scale", target, f"--replicas={replicas}")
+
+    def schema_log(self) -> str:
+        selector = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component=schema"
+        return self.kubectl("logs", "--selector", selector, "--all-containers", "--tail=-1", ok=False)
+
+    @contextmanager
+    def forwarded(self, target: str, port: int) -> Iterator[str]:
+        """The URL under which `target` answers here."""
+        command = ["kubectl", "--namespace", self.namespace, "port-forward", target, f":{port}"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout
+            try:
+                line = process.stdout.readline()
+                yield "http://" + line.split()[2]
+            finally:
+                process.terminate()
+
+    def stray(self, name: str, image: str, script: str, labels: dict[str, str] | None = None) -> str:
+        """Run Python code in a pod of its own; what it printed."""
+        self.core.create_namespaced_pod(
+            self.namespace,
+            {
+                "metadata": {"name": name, "labels": labels or {}},
+                "spec": {
+                    "restartPolicy": "Never",
+                    "automountServiceAccountToken": False,
+                    "securityContext": {
+                        "runAsNonRoot": True,
+                        "runAsUser": 10001,
+                        "seccompProfile": {"type": "RuntimeDefault"},
+                    },
+                    "containers": [
+                        {
+                            "name": "stray",
+                            "image": image,
+                            "command": ["python", "-c", script],
+                            "securityContext": {
+                                "allowPrivilegeEscalation": False,
+                                "capabilities": {"drop": ["ALL"]},
+                            },
+                        }
+                    ],
+                },
+            },
+        )
+
+        def phase() -> str:
+            return str(self.core.read_namespaced_pod(name, self.namespace).status.phase)
+
+        until(lambda: phase() in ("Succeeded", "Failed"), 90)
+        output = self.kubectl("logs", name)
+        self.delete_pod(name)
+        return output
+
+
+def _is_ready(pod: Any) -> bool:
+    return any(entry.type == "Ready" and entry.status == "True" for entry in pod.status.conditions or [])
+
+
+def served(seconds: float = 30) -> None:
+    """Wait until the service answers on this machine."""
+    pool = urllib3.PoolManager(retries=False)
+
+    def answers() -> bool:
+        try:
+            return pool.request("GET", f"{URL}/api/tasks", timeout=5).status == 200
+        except urllib3.exceptions.HTTPError:
+            return False
+
+    until(answers, seconds)
+
+
+def seconds_of(action: Callable[[], object]) -> float:
+    began = time.monotonic()
+    action()
+    return time.monotonic() - began
+
+
+def values(items: dict[str, object]) -> list[str]:
+    """As arguments of helm."""
+    return [part for key, value in items.items() for part in ("--set-json", f"{key}={json.dumps(value)}")]

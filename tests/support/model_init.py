@@ -1,0 +1,33 @@
+"""The commands of model-init as processes."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.support.places import ROOT
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT / 'model-init'}:{ROOT / 'service'}", "PYTHONWARNINGS": "error"}
+COMMAND = [sys.executable, "-m", "model_init"]
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def run(*arguments: object, **options: object) -> "subprocess.CompletedProcess[str]":
+    command = [*COMMAND, *map(str, arguments)]
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, **options)
+
+
+def start(*arguments: object, **options: object) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([*COMMAND, *map(str, arguments)], env=ENVIRONMENT, **options)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)

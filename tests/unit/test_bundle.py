@@ -1,0 +1,67 @@
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from lookbook.model.bundle import BundleError, read_bundle
+
+from tests.support.places import CLOTHES, MLP
+
+
+def test_a_bundle_tells_what_it_holds() -> None:
+    bundle = read_bundle(MLP)
+    assert (bundle.name, bundle.version) == ("fashion-mnist-mlp", "2.2.0")
+    assert bundle.labels[8] == "Bag"
+    assert (bundle.input.height, bundle.input.width, bundle.input.channels) == (28, 28, 1)
+
+
+def test_what_every_pod_pulls_is_small() -> None:
+    assert sum(path.stat().st_size for path in CLOTHES.rglob("*") if path.is_file()) <= 4_000_000
+
+
+@pytest.mark.parametrize("name", ["model.tflite", "golden/fashion-8.png"])
+def test_one_flipped_byte_is_found(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "bundle"
+    shutil.copytree(MLP, folder)
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(BundleError, match=f"{name}: its sha256 is not the manifest's"):
+        read_bundle(folder)
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.tflite", "golden/fashion-8.png"])
+def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "bundle"
+    shutil.copytree(MLP, folder)
+    (folder / name).unlink()
+    with pytest.raises(BundleError, match=f"{name}: No such file"):
+        read_bundle(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m.pop("labels"), "no 'labels'"),
+        (lambda m: m.update(labels="ten labels"), "labels must be"),
+        (lambda m: m.update(labels=None), "malformed manifest"),
+        (lambda m: m.update(version="one"), "semantic version"),
+        (lambda m: m.update(name="../up"), "name"),
+        (lambda m: m.update(format="onnx"), "format 'onnx'"),
+        (lambda m: m.update(golden=[]), "no golden pictures"),
+        (lambda m: m["input"].update(color="cmyk"), "color 'cmyk'"),
+        (lambda m: m["input"].update(size=[28]), "malformed manifest"),
+        (lambda m: m["input"].update(std=[0]), "std above 0"),
+        (lambda m: m["files"].pop("model.tflite"), "no digest of model.tflite"),
+        (lambda m: m["files"].update({"../../secret": {}}), "leaves the bundle"),
+        (lambda m: m["files"].update({"/etc/passwd": {}}), "leaves the bundle"),
+        (lambda m: m["files"]["model.tflite"].update(bytes=1), "bytes where the manifest says 1"),
+    ],
+)
+def test_a_malformed_manifest_is_refused_in_one_line(
+    altered: Callable[..., Path], change: Callable[[dict], None], message: str
+) -> None:
+    with pytest.raises(BundleError) as caught:
+        read_bundle(altered(change))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,65 @@
+import threading
+import uuid
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+from lookbook.prediction import bucket, created_at, first_id, from_order, id_maker, order, shard
+
+NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
+
+
+def nanoseconds(moment: datetime) -> int:
+    return int(moment.timestamp()) * 10**9
+
+
+def test_an_id_carries_its_time_and_bucket() -> None:
+    id = id_maker(clock=lambda: nanoseconds(NOW))()
+    assert id.version == 1
+    assert created_at(id) == NOW
+    assert bucket(id) == int(NOW.timestamp()) // 600
+
+
+def test_ids_never_go_back_when_the_clock_does() -> None:
+    times = iter([2_000_000_000 * 10**9, 1_900_000_000 * 10**9, 1_900_000_000 * 10**9])
+    make = id_maker(clock=lambda: next(times))
+    made = [order(make()) for _ in range(3)]
+    assert made == sorted(set(made))
+
+
+def test_ids_are_different_in_many_threads() -> None:
+    make = id_maker()
+    made: list[uuid.UUID] = []
+    threads = [threading.Thread(target=lambda: made.extend(make() for _ in range(2000))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(made)) == 16_000
+
+
+def test_ids_spread_over_the_shards() -> None:
+    times = iter(range(10**18, 10**18 + 10**6, 100))
+    make = id_maker(shards=4, clock=lambda: next(times))
+    assert {shard(make()) for _ in range(100)} == {0, 1, 2, 3}
+
+
+@given(st.integers(0, (1 << 60) - 1), st.integers(0, (1 << 62) - 1))
+def test_an_id_comes_back_from_its_order(stamp: int, low: int) -> None:
+    id = uuid.UUID(int=uuid.UUID(fields=(0, 0, 0x1000, 0, 0, 0)).int | 1 << 63 | low)
+    id = uuid.UUID(
+        fields=(stamp & 0xFFFFFFFF, stamp >> 32 & 0xFFFF, 0x1000 | stamp >> 48, id.clock_seq_hi_variant,
+                id.clock_seq_low, id.node)
+    )  # fmt: skip
+    assert from_order(order(id)) == id
+
+
+@given(st.datetimes(datetime(2020, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)))
+def test_first_id_is_below_every_id_of_its_moment_and_above_those_before(moment: datetime) -> None:
+    ticks = int((moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1)) * 1000
+    at = id_maker(clock=lambda: ticks)()
+    before = id_maker(clock=lambda: ticks - 100)()
+    if created_at(at) == moment:
+        assert order(first_id(moment)) <= order(at)
+    if ticks > nanoseconds(datetime(2020, 1, 2, tzinfo=UTC)):
+        assert order(before) < order(first_id(moment)) or created_at(before) == moment

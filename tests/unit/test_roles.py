@@ -1,0 +1,69 @@
+import uuid
+from dataclasses import replace
+
+import pytest
+from cassandra import Unauthorized
+from cassandra.cluster import NoHostAvailable, Session
+from lookbook.settings import Settings
+from lookbook.store import roles
+from lookbook.store.connection import FAILURES, open_cluster
+from lookbook.store.roles import admit_service
+
+from tests.support.running import until
+
+pytestmark = pytest.mark.cassandra
+
+
+@pytest.fixture
+def service(cassandra: Settings, cassandra_session: Session) -> Settings:
+    """Settings of a service whose role has been made."""
+    name = f"Role {uuid.uuid4().hex[:12]}"
+    asked = replace(cassandra, cassandra_service_username=name, cassandra_service_password='it\'s "secret"')
+    admit_service(cassandra_session, asked)
+    yield replace(cassandra, cassandra_username=name, cassandra_password='it\'s "secret"')
+    cassandra_session.execute(f'DROP ROLE "{name}"')
+
+
+def test_the_service_reads_and_writes_and_no_more(service: Settings) -> None:
+    table = f"{service.cassandra_keyspace}.buckets"
+    with open_cluster(service) as cluster:
+        session = cluster.connect()
+        session.execute(f"INSERT INTO {table} (year, bucket, shards) VALUES (2026, 1, 1)")
+        assert session.execute(f"SELECT bucket FROM {table}").all() == [(1,)]
+        for statement in (
+            f"DROP TABLE {table}",
+            f"ALTER TABLE {table} ADD more int",
+            "SELECT * FROM system_auth.roles",
+            "CREATE ROLE other",
+            "ALTER ROLE cassandra WITH PASSWORD = 'mine'",
+        ):
+            with pytest.raises(Unauthorized):
+                session.execute(statement)
+
+
+def test_a_new_password_is_taken(service: Settings, cassandra_session: Session) -> None:
+    name = service.cassandra_username
+    renewed = replace(service, cassandra_service_username=name, cassandra_service_password="another")
+
+    def taken() -> bool:
+        """Cassandra changes a password once in five seconds, and remembers the old one for two."""
+        try:
+            admit_service(cassandra_session, renewed)
+            with open_cluster(replace(service, cassandra_password="another")) as cluster:
+                cluster.connect()
+        except FAILURES:
+            return False
+        return True
+
+    until(taken)
+
+
+def test_a_busy_node_is_no_refused_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The driver lists the hosts alone where a node took the first connection and was too slow for the second."""
+
+    def busy(*_: object) -> None:
+        raise NoHostAvailable("Unable to connect to any servers", ["127.0.0.1"])
+
+    monkeypatch.setattr(roles, "open_cluster", busy)
+    with pytest.raises(NoHostAvailable):
+        roles.way_in(Settings())

@@ -1,0 +1,62 @@
+import re
+
+import pytest
+from lookbook.errors import SettingsError
+from lookbook.settings import Settings, table
+
+from tests.support.places import ROOT
+
+
+def test_the_defaults_hold_where_nothing_is_set() -> None:
+    assert Settings.from_environment({"PATH": "/bin"}) == Settings()
+
+
+def test_what_a_client_reads_does_not_disturb_a_server() -> None:
+    assert Settings.from_environment({"LOOKBOOK_URL": "http://127.0.0.1", "LOOKBOOK_TOKEN": "secret"}) == Settings()
+
+
+def test_each_type_is_parsed() -> None:
+    settings = Settings.from_environment(
+        {"LOOKBOOK_STORE": "cassandra", "LOOKBOOK_WORKERS": "3", "LOOKBOOK_THUMBNAILS": "False"}
+    )
+    assert (settings.store, settings.workers, settings.thumbnails) == ("cassandra", 3, False)
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:80", "[::]:65535", "localhost:0", ":8080"])
+def test_an_address_is_taken(address: str) -> None:
+    assert Settings.from_environment({"LOOKBOOK_BIND": address}).bind == address
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("LOOKBOOK_STORE", "mysql", "must be one of sqlite, cassandra"),
+        ("LOOKBOOK_WORKERS", "-1", "at least 0"),
+        ("LOOKBOOK_MAX_REQUESTS", "0", "at least 1"),
+        ("LOOKBOOK_MAX_BYTES", "8 MB", "must be a whole number"),
+        ("LOOKBOOK_SHARDS", "257", "at most 256"),
+        ("LOOKBOOK_THUMBNAILS", "yes", "must be true or false"),
+        ("LOOKBOOK_WORKER", "2", "is not a setting"),
+        ("LOOKBOOK_PORT", "8080", "is not a setting"),
+        ("LOOKBOOK_PORT", "tcp://10.0.0.1:80", "enableServiceLinks: false"),
+        ("LOOKBOOK_PORT_80_TCP", "tcp://10.0.0.1:80", "enableServiceLinks: false"),
+        ("LOOKBOOK_PORT_80_TCP_ADDR", "10.0.0.1", "enableServiceLinks: false"),
+        ("LOOKBOOK_SERVICE_HOST", "10.0.0.1", "enableServiceLinks: false"),
+        ("LOOKBOOK_SERVICE_PORT_HTTP", "80", "enableServiceLinks: false"),
+        ("LOOKBOOK_CASSANDRA_PORT", "tcp://10.0.0.1:9042", "enableServiceLinks: false"),
+        ("LOOKBOOK_CASSANDRA_PORT", "9042x", "must be a whole number"),
+        ("LOOKBOOK_OTLP_ENDPOINT", "collector:4317", "must be a URL"),
+        ("LOOKBOOK_BIND", "nonsense", "must be <address>:<port>"),
+        ("LOOKBOOK_BIND", "127.0.0.1:99999", "must be <address>:<port>"),
+        ("LOOKBOOK_BIND", "8080", "must be <address>:<port>"),
+        ("LOOKBOOK_BIND", "::1:8080", "must be <address>:<port>"),
+    ],
+)
+def test_a_bad_value_is_named(name: str, value: str, complaint: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name}.*{complaint}"):
+        Settings.from_environment({name: value})
+
+
+def test_the_readme_lists_every_setting_as_it_is() -> None:
+    rows = re.findall(r"^\| `(LOOKBOOK_\w+)` \| (.*?) \| (.*?) \|$", (ROOT / "README.md").read_text(), re.M)
+    assert rows == [(name, f"`{default}`" if default else "none", help) for name, default, help in table()]

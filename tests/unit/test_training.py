@@ -1,0 +1,120 @@
+"""Training on a dozen pictures, in seconds: the real code, the real network, the bundle that comes out."""
+
+import csv
+import gzip
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from lookbook.model.bundle import read_bundle
+from lookbook.model.inference import Classifier
+
+from tests.support.places import ROOT
+from tests.support.requirements import lacking
+
+PYTHON = ROOT / ".venv-training/bin/python"
+LABELS = {
+    "t-shirt": "T-Shirt",
+    "trousers": "Pants",
+    "hoodie": "Hoodie",
+    "dress": "Dress",
+    "shoes": "Shoes",
+    "hat": "Hat",
+}
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def run() -> Run:
+    if not (PYTHON.parent.parent / "training").exists():
+        lacking("no Keras: make .venv-training/training", "TRAINING")
+
+    def start(module: str, *arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
+        command = [PYTHON, "-m", f"training.{module}", *map(str, arguments)]
+        quiet = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=check, timeout=240, env=quiet)
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty senders of a few photographs each: some in the folds that training uses, some in those it keeps apart."""
+    folder = tmp_path_factory.mktemp("photos")
+    with (folder / "index.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("path", "label", "sender_id", "kids"))
+        for sender in range(40):
+            for name, label in [*LABELS.items(), ("skirt", "Other")]:
+                rows.writerow((ROOT / f"tests/data/photos/{name}.jpg", label, sender, "False"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fashion(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty drawings in Fashion-MNIST's format."""
+    folder = tmp_path_factory.mktemp("fashion")
+    rng = np.random.default_rng(0)
+    for part in ("train", "t10k"):
+        with gzip.open(folder / f"{part}-images-idx3-ubyte.gz", "wb") as file:
+            file.write(bytes(16) + rng.integers(0, 256, (60, 28, 28), np.uint8).tobytes())
+        with gzip.open(folder / f"{part}-labels-idx1-ubyte.gz", "wb") as file:
+            file.write(bytes(8) + bytes(range(10)) * 6)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(run: Run, photos: Path, fashion: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As `training/train` does it: a run, and another from its network at another size."""
+    first, last = (tmp_path_factory.mktemp(name) for name in ("first", "last"))
+    common = ("train", "lookbook-clothes", "--fashion", fashion, "--photos", photos, "--batch", 12)
+    run(*common, "--work", first, "--steps", 4)
+    run(*common, "--work", last, "--steps", 2, "--side", 64, "--start", first / "network.keras")
+    return last
+
+
+def test_a_small_run_becomes_a_bundle_with_its_figures(
+    run: Run, trained: Path, photos: Path, fashion: Path, tmp_path: Path
+) -> None:
+    sets = ("--fashion", fashion, "--photos", photos)
+    golden = ("--golden", ROOT / "tests/data/photos/shirt.jpg")
+    run("export", "lookbook-clothes", "9.0.0", "--work", trained, *sets, *golden, "--out", tmp_path)
+    folder = tmp_path / "lookbook-clothes/9.0.0"
+    bundle = read_bundle(folder)
+    Classifier(bundle)
+    assert (bundle.input.height, bundle.input.width) == (64, 64)
+    assert bundle.manifest["metrics"]["fashion_mnist_test"]["pictures"] == 60
+    seen = set(bundle.manifest["senders_seen"])
+    apart = bundle.manifest["metrics"]["photos_of_unseen_senders"]["pictures"]
+    assert apart == len(LABELS) * (40 - len(seen))
+    assert 0 < len(seen) < 40
+    assert {"README.md", "answers.jpg", "confusion-photos_of_unseen_senders.png"} <= {
+        file.path for file in bundle.files
+    }
+    measured = run("evaluate", folder, *sets, "--json").stdout
+    assert json.loads(measured) == bundle.manifest["metrics"]
+
+
+def test_a_run_that_was_cut_goes_on_where_it_was(run: Run, photos: Path, fashion: Path, tmp_path: Path) -> None:
+    arguments = ("train", "lookbook-clothes", "--fashion", fashion, "--photos", photos, "--work", tmp_path)
+    command = [PYTHON, "-m", "training.train", *map(str, arguments[1:]), "--steps", "16", "--batch", "12"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as cut:
+        assert cut.stdout
+        first = next(line for line in cut.stdout if line.startswith("epoch"))
+        cut.kill()
+    assert first.startswith("epoch 1/")
+    lines = run(*arguments, "--steps", 16, "--batch", 12).stdout.splitlines()
+    assert next(line for line in lines if line.startswith("epoch")).startswith("epoch 2/")
+    assert (tmp_path / "network.keras").exists()
+
+
+def test_what_cannot_be_read_is_said_in_one_line(run: Run, fashion: Path, tmp_path: Path) -> None:
+    arguments = ("train", "lookbook-clothes", "--fashion", fashion, "--photos", tmp_path, "--work", tmp_path)
+    refused = run(*arguments, check=False)
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines()[-1].endswith(f"{tmp_path}/index.csv: No such file or directory")

@@ -1,0 +1,39 @@
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+DYING = """
+import threading
+from lookbook.server.wsgi import end_worker
+
+def die():
+    raise LookupError("of a kind that nobody thought of")
+
+threading.excepthook = end_worker
+threading.Thread(target=die, name="store-keeper").start()
+threading.Event().wait(30)
+"""
+
+BUILDING = """
+import gc, sys
+from lookbook.settings import Settings
+from lookbook.server.wsgi import build
+
+app = build(Settings(sqlite_path=sys.argv[1]))
+print(len(gc.get_objects()))
+"""
+
+
+def test_a_worker_ends_with_its_threads() -> None:
+    ended = subprocess.run([sys.executable, "-c", DYING], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == -signal.SIGTERM
+    assert "thread died: store-keeper" in ended.stderr
+    assert "LookupError: of a kind that nobody thought of" in ended.stderr
+
+
+def test_a_collection_does_not_walk_what_a_worker_has_built(tmp_path: Path) -> None:
+    built = subprocess.run(
+        [sys.executable, "-c", BUILDING, str(tmp_path / "store.sqlite")], capture_output=True, text=True, timeout=60
+    )
+    assert int(built.stdout) < 2000, built.stderr
