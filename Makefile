@@ -31,7 +31,7 @@ pages: $(VENV)/testing ## measure the cost of a page at 1,000 and at 1,000,000 r
 	$(VENV)/bin/python -m benchmarks.pages
 
 screenshots: $(VENV)/testing ## take the README's pictures of the page anew (wants chromium, fonts-inter and fonts-urw-base35)
-	$(VENV)/bin/python -m docs.screenshots
+	$(VENV)/bin/python -m tools.screenshots
 
 images: ## build the two images
 	docker build --tag lookbook:0.1.0 .

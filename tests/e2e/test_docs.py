@@ -30,7 +30,7 @@ def classify(path: Path) -> str:
 
 
 def test_on_kind(walk: Callable[..., str]) -> None:
-    printed = walk("kind.md", "install", "look")
+    printed = walk("tutorials/kind.md", "install", "look")
     assert "Succeeded" in printed
 
 
@@ -39,28 +39,28 @@ def test_backup_and_restore(cluster: Cluster, walk: Callable[..., str]) -> None:
         classify(path)
     kept = records()
     assert len(kept) > 12
-    walk("backup.md", "kubernetes", "cassandra-backup")
+    walk("how-to/backup.md", "kubernetes", "cassandra-backup")
     cluster.helm("uninstall", RELEASE, "--wait")
     cluster.kubectl("delete", "pvc", f"data-{RELEASE}-cassandra-0", "--wait")
-    walk("kind.md", "install")
+    walk("tutorials/kind.md", "install")
     assert len(records()) == 1
-    walk("backup.md", "kubernetes", "cassandra-restore")
+    walk("how-to/backup.md", "kubernetes", "cassandra-restore")
     found = records()
     assert {id: found.get(id) for id in kept} == kept
 
 
 def test_your_own_model(walk: Callable[..., str]) -> None:
     with load() as running:
-        printed = walk("own-model.md", "publish")
+        printed = walk("tutorials/own-model.md", "publish")
         served()
         assert requests.get(f"{URL}/v1/model", timeout=10).json()["name"] == "fashion-mnist-mlp"
-        walk("own-model.md", "back")
+        walk("tutorials/own-model.md", "back")
         served()
     nothing_failed(running)
     # The command that the page gives is the one that publish prints.
     (line,) = [line for line in printed.splitlines() if line.startswith("go live: ")]
     words = [word for word in line.removeprefix("go live: ").split() if not word.startswith(("--namespace", "e2e-"))]
-    assert set(words) <= set((ROOT / "docs/own-model.md").read_text().split())
+    assert set(words) <= set((ROOT / "docs/tutorials/own-model.md").read_text().split())
 
 
 @pytest.mark.parametrize("whose", ["service", "admin"])
@@ -71,7 +71,7 @@ def test_a_password(cluster: Cluster, walk: Callable[..., str], whose: str) -> N
 
     old = password()
     with load() as running:
-        walk("passwords.md", whose)
+        walk("how-to/passwords.md", whose)
     nothing_failed(running)
     assert password() != old
     assert classify(PHOTOS / "shirt.jpg") == "Shirt"

@@ -1,4 +1,4 @@
-"""docs/cluster.md: a Cassandra with TLS that is not the chart's, a claim that pods share, tokens."""
+"""docs/how-to/cluster.md: a Cassandra with TLS that is not the chart's, a claim that pods share, tokens."""
 
 import base64
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from tests.support.pages import block
 from tests.support.places import PHOTOS, ROOT
 from tests.support.running import ENCRYPTED, until
 
-PAGE = ROOT / "docs/cluster.md"
+PAGE = ROOT / "docs/how-to/cluster.md"
 QUICK = (
     "-Dcassandra.ring_delay_ms=1000 -Dcassandra.skip_wait_for_gossip_to_settle=0 -Dcassandra.superuser_setup_delay_ms=0"
 )
@@ -82,7 +82,7 @@ def test_a_ring_and_models_of_one_s_own(
     made = {name: tmp_path / name for name in ("tls.crt", "tls.key")}
     subject = ("-nodes", "-subj", "/CN=lookbook.example")
     run("openssl", "req", "-x509", *subject, "-out", made["tls.crt"], "-keyout", made["tls.key"])
-    walk("cluster.md", "secrets", files=files | {name: path.read_text() for name, path in made.items()})
+    walk("how-to/cluster.md", "secrets", files=files | {name: path.read_text() for name, path in made.items()})
     tokens = cluster.core.read_namespaced_secret("lookbook-tokens", cluster.namespace).data["tokens"]
     with cluster.shared_models("models"):
         upgrade("--values", page_values)

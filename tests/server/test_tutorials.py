@@ -37,13 +37,13 @@ def on_a_free_port() -> tuple[dict[str, str], dict[str, str]]:
 def test_on_one_machine(tmp_path: Path) -> None:
     folder = checkout(tmp_path)
     port, settings = on_a_free_port()
-    follow(DOCS / "one-machine.md", folder=folder, replaced={"0.0.0.0": "127.0.0.1", **port}, **settings)
+    follow(DOCS / "tutorials/one-machine.md", folder=folder, replaced={"0.0.0.0": "127.0.0.1", **port}, **settings)
     assert (folder / "answers.sqlite").exists()
 
 
 def test_your_own_model_on_one_machine(tmp_path: Path) -> None:
     port, settings = on_a_free_port()
-    page = DOCS / "own-model.md"
+    page = DOCS / "tutorials/own-model.md"
     follow(page, "serve", "ask", "picture", folder=checkout(tmp_path), replaced=port, **settings)
 
 
@@ -67,12 +67,12 @@ def test_backup_and_restore_of_sqlite(tmp_path: Path, serve: Callable[..., Servi
         service.send(picture.read_bytes())
     kept = records(service)
     assert len(kept) == len(PICTURES)
-    follow(DOCS / "backup.md", "sqlite-backup", folder=folder)
+    follow(DOCS / "how-to/backup.md", "sqlite-backup", folder=folder)
     service.send(PICTURES[0].read_bytes())
     os.killpg(service.process.pid, signal.SIGKILL)  # so that it leaves a -wal, which must not get into the copy
     service.process.wait()
     assert (folder / "lookbook.sqlite-wal").stat().st_size
-    follow(DOCS / "backup.md", "sqlite-restore", folder=folder)
+    follow(DOCS / "how-to/backup.md", "sqlite-restore", folder=folder)
     assert records(serve(**settings).ready()) == kept
 
 
@@ -92,14 +92,14 @@ def test_backup_and_restore_of_cassandra(
         service.send(picture.read_bytes(), **{"Idempotency-Key": picture.name})
     kept = records(service)
     assert len(kept) == len(PICTURES)
-    follow(DOCS / "backup.md", "docker", "cassandra-backup", folder=tmp_path, replaced=names)
+    follow(DOCS / "how-to/backup.md", "docker", "cassandra-backup", folder=tmp_path, replaced=names)
     service.stop()
     for table in ("predictions", "buckets", "thumbnails", "idempotency_keys"):
         cassandra_session.execute(f"TRUNCATE {cassandra.cassandra_keyspace}.{table}", timeout=60)
     service = serve(**options(cassandra)).ready()
     since = service.send(PICTURES[0].read_bytes()).json()["id"]
     assert service.all_ids() == {since}
-    follow(DOCS / "backup.md", "docker", "cassandra-restore", folder=tmp_path, replaced=names)
+    follow(DOCS / "how-to/backup.md", "docker", "cassandra-restore", folder=tmp_path, replaced=names)
     found = records(service)
     assert found.keys() == kept.keys() | {since}
     assert {id: found[id] for id in kept} == kept
@@ -130,7 +130,7 @@ def test_a_password_changed_in_a_ring_of_your_own(
     before = serve(**login).ready()
     before.send(PICTURES[0].read_bytes())
     follow(
-        DOCS / "passwords.md",
+        DOCS / "how-to/passwords.md",
         "ring",
         folder=tmp_path,
         replaced={"lookbook_service": role, "lookbook-cassandra": CONTAINER},
@@ -155,9 +155,9 @@ def test_a_bearer_token_changed(tmp_path: Path, serve: Callable[..., Service]) -
             for token in tokens
         ]
 
-    follow(DOCS / "passwords.md", "token-new", folder=tmp_path)
+    follow(DOCS / "how-to/passwords.md", "token-new", folder=tmp_path)
     until(lambda: codes() == [200, 200])
-    follow(DOCS / "passwords.md", "token-old", folder=tmp_path)
+    follow(DOCS / "how-to/passwords.md", "token-old", folder=tmp_path)
     until(lambda: codes() == [401, 200])
 
 
@@ -174,7 +174,7 @@ def suffix(cassandra_session: Session) -> Iterator[str]:
 def test_the_roles_of_a_real_cluster_have_rights_enough(
     serve: Callable[..., Service], cassandra: Settings, cassandra_session: Session, suffix: str
 ) -> None:
-    cql = block(DOCS / "cluster.md", "cql").replace("'dc1': 3", "'datacenter1': 1")
+    cql = block(DOCS / "how-to/cluster.md", "cql").replace("'dc1': 3", "'datacenter1': 1")
     for statement in re.sub(r"lookbook(_admin|_service)?\b", rf"\g<0>_{suffix}", cql).split(";")[:-1]:
         cassandra_session.execute(statement, timeout=60)
     login = options(cassandra, cassandra_keyspace=f"lookbook_{suffix}")
@@ -195,15 +195,15 @@ def test_the_roles_of_a_real_cluster_have_rights_enough(
 
 def test_the_values_of_a_real_cluster_render(tmp_path: Path) -> None:
     values = tmp_path / "values.yaml"
-    values.write_text(block(DOCS / "cluster.md", "yaml"))
+    values.write_text(block(DOCS / "how-to/cluster.md", "yaml"))
     kinds = {item["kind"] for item in render("--values", values)}
     assert {"Ingress", "ServiceMonitor", "PrometheusRule"} < kinds
     assert "StatefulSet" not in kinds
 
 
 def first_column(heading: str) -> list[str]:
-    """Of the table under a heading of docs/operate.md."""
-    section = (DOCS / "operate.md").read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    """Of the table under a heading of docs/how-to/monitoring.md."""
+    section = (DOCS / "how-to/monitoring.md").read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     return re.findall(r"^\| `(\w+)`", section, re.MULTILINE)
 
 
@@ -223,7 +223,7 @@ def test_every_alert_is_explained() -> None:
     assert first_column("Alerts") == [alert["alert"] for alert in alerts]
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))], ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
         path, _, anchor = target.partition("#")
@@ -242,4 +242,4 @@ def anchors(page: Path) -> set[str]:
 
 
 def test_the_digest_of_a_published_model_is_the_bundles() -> None:
-    assert f"--set model.digest={read_bundle(MLP).digest} " in (DOCS / "own-model.md").read_text()
+    assert f"--set model.digest={read_bundle(MLP).digest} " in (DOCS / "tutorials/own-model.md").read_text()

@@ -1,4 +1,4 @@
-"""Draws the chart's dashboard from what a Prometheus has: `.venv-training/bin/python -m docs.dashboard URL TARGET`.
+"""Draws the chart's dashboard from what a Prometheus has: `.venv-training/bin/python -m tools.dashboard URL TARGET`.
 
 It stands in for Grafana's own picture: the panels, questions and names are of the chart's file, the looks are not.
 """
