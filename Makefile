@@ -5,6 +5,13 @@ CLIENTS = .venv-clients
 LOCK = $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
     --no-annotate --custom-compile-command "make lock"
 
+E2E_smoke = tests/e2e/test_smoke.py
+E2E_install = tests/e2e/test_install.py tests/e2e/test_more_nodes.py
+E2E_faults = tests/e2e/test_faults.py
+E2E_operation = tests/e2e/test_operation.py tests/e2e/test_skaffold.py
+E2E_docs = tests/e2e/test_docs.py tests/e2e/test_external.py
+E2E_all = tests/e2e
+
 .PHONY: help run test lint bench pages screenshots cassandra clients images rendered e2e train lock clean
 
 help: ## list these targets
@@ -40,8 +47,8 @@ images: ## build the two images
 rendered: ## render the chart's defaults into k8s/rendered.yaml
 	helm template lookbook charts/lookbook > k8s/rendered.yaml
 
-e2e: $(VENV)/testing ## test on the cluster that kubectl points to, images loaded; E2E=smoke: install, picture, upgrade
-	E2E=$(or $(E2E),all) $(VENV)/bin/python -m pytest --verbose tests/e2e $(if $(filter smoke,$(E2E)),-m smoke)
+e2e: $(VENV)/testing ## test on the cluster that kubectl points to, images loaded; E2E=smoke|install|faults|operation|docs
+	E2E=$(or $(E2E),all) $(VENV)/bin/python -m pytest --verbose $(or $(E2E_$(or $(E2E),all)),$(error E2E is one of smoke, install, faults, operation, docs))
 
 train: $(TRAINING)/training ## train and write the bundles: make train FASHION=DIR PHOTOS=DIR
 	training/train "$(TRAINING)/bin/python" "$(FASHION)" "$(PHOTOS)"

@@ -1,12 +1,12 @@
 """What docs/ says of a cluster, as it stands there."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import requests
 
 from tests.support.cluster import RELEASE, URL, Cluster, served
+from tests.support.cluster_calls import classify
 from tests.support.cluster_load import load, nothing_failed
 from tests.support.places import PHOTOS, ROOT
 
@@ -22,18 +22,21 @@ def records() -> dict[str, bytes]:
     return pictures
 
 
-def classify(path: Path) -> str:
-    with path.open("rb") as picture:
-        answer = requests.post(f"{URL}/api/tasks/upload", files={"image": picture}, timeout=10)
-    assert answer.status_code == 200, answer.text
-    return answer.text
-
-
 def test_on_kind(walk: Callable[..., str]) -> None:
     printed = walk("tutorials/kind.md", "install", "look")
     assert "Succeeded" in printed
 
 
+@pytest.fixture
+def installed(cluster: Cluster, walk: Callable[..., str]) -> None:
+    """The release as the page installs it."""
+    if not cluster.is_whole(service=2, models=1, cassandra=1):
+        walk("tutorials/kind.md", "install")
+        cluster.until_whole(service=2, models=1, cassandra=1)
+    served()
+
+
+@pytest.mark.usefixtures("installed")
 def test_backup_and_restore(cluster: Cluster, walk: Callable[..., str]) -> None:
     for path in sorted(PHOTOS.glob("*.jpg")):
         classify(path)
@@ -49,6 +52,7 @@ def test_backup_and_restore(cluster: Cluster, walk: Callable[..., str]) -> None:
     assert {id: found.get(id) for id in kept} == kept
 
 
+@pytest.mark.usefixtures("installed")
 def test_your_own_model(walk: Callable[..., str]) -> None:
     with load() as running:
         printed = walk("tutorials/own-model.md", "publish")
@@ -63,6 +67,7 @@ def test_your_own_model(walk: Callable[..., str]) -> None:
     assert set(words) <= set((ROOT / "docs/tutorials/own-model.md").read_text().split())
 
 
+@pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("whose", ["service", "admin"])
 def test_a_password(cluster: Cluster, walk: Callable[..., str], whose: str) -> None:
     def password() -> str:
@@ -74,4 +79,4 @@ def test_a_password(cluster: Cluster, walk: Callable[..., str], whose: str) -> N
         walk("how-to/passwords.md", whose)
     nothing_failed(running)
     assert password() != old
-    assert classify(PHOTOS / "shirt.jpg") == "Shirt"
+    assert classify() == "Shirt"

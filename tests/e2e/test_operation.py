@@ -10,7 +10,7 @@ import pytest
 import requests
 from lookbook.model.bundle import read_bundle
 
-from tests.support.cluster import RELEASE, URL, Cluster, run, served
+from tests.support.cluster import CPU_REQUEST, RELEASE, TARGET_CPU, URL, Cluster, run, served
 from tests.support.cluster_load import load, nothing_failed
 from tests.support.places import CLOTHES
 from tests.support.running import until
@@ -30,10 +30,30 @@ def version_served() -> str:
     return str(requests.get(f"{URL}/v1/model", timeout=10).json()["version"])
 
 
-@pytest.fixture(scope="module", autouse=True)
-def release(upgrade: Callable[..., str]) -> None:
-    upgrade(autoscaling__enabled=False, replicas=3)
+@pytest.fixture
+def two_pods(cluster: Cluster, upgrade: Callable[..., str]) -> None:
+    """Two pods of the shipped model, a number that is Helm's, whatever an earlier test left behind."""
+    upgrade("--force-conflicts", autoscaling__enabled=False, replicas=2)
+    cluster.until_whole(service=2, models=1, cassandra=1)
     served()
+
+
+@pytest.fixture
+def autoscaled(cluster: Cluster, upgrade: Callable[..., str]) -> None:
+    """At the autoscaler's least, whatever an earlier test left behind."""
+    upgrade("--force-conflicts")
+    cluster.until_whole(service=2, models=1, cassandra=1)
+    served()
+
+
+@pytest.fixture
+def rate(cluster: Cluster) -> Callable[[float], float]:
+    """Requests a second that use this share of the autoscaler's target on two pods, as this machine is now."""
+    before = cluster.cpu_seconds("service")
+    with load(at_least=15) as running:
+        pass
+    cost = (cluster.cpu_seconds("service") - before) / running.codes.total()
+    return lambda share: share * 2 * CPU_REQUEST * TARGET_CPU / 100 / cost
 
 
 @pytest.fixture
@@ -51,17 +71,20 @@ def version(tmp_path: Path) -> Callable[..., tuple[Path, str]]:
 
 
 def test_autoscaling_switched_on_over_a_live_release(cluster: Cluster, upgrade: Callable[..., str]) -> None:
-    """Helm gives spec.replicas up, Kubernetes puts 1 in its place, and the autoscaler raises it again."""
-    cluster.until_ready("service", 3)
+    """Helm gives up spec.replicas, Kubernetes resets it to 1, and the autoscaler raises it again."""
+    upgrade("--force-conflicts", autoscaling__enabled=False, replicas=3)
+    cluster.until_whole(service=3, models=1, cassandra=1)
+    served()
     with load() as running:
         upgrade()
         cluster.until_ready("service", 2)
     nothing_failed(running)
-    # And back: the number of pods is Helm's again.
+    # And back: Helm owns the number of pods again.
     upgrade(autoscaling__enabled=False, replicas=3)
     assert replicas(cluster) == 3
 
 
+@pytest.mark.usefixtures("two_pods")
 def test_autoscaling_switched_on_without_losing_a_pod(cluster: Cluster, upgrade: Callable[..., str]) -> None:
     """As the chart's README says: a number that kubectl has set stays."""
     cluster.scale(f"deployment/{RELEASE}", 4)
@@ -70,21 +93,23 @@ def test_autoscaling_switched_on_without_losing_a_pod(cluster: Cluster, upgrade:
     until(lambda: replicas(cluster) == 2, 240)
 
 
-def test_pods_come_with_load_and_go_with_it(cluster: Cluster, upgrade: Callable[..., str], next_chart: Path) -> None:
+@pytest.mark.usefixtures("autoscaled")
+def test_pods_come_with_load_and_go_with_it(
+    cluster: Cluster, upgrade: Callable[..., str], next_chart: Path, rate: Callable[[float], float]
+) -> None:
     """An upgrade to the next chart meanwhile leaves their number alone."""
-    cluster.until_ready("service", 2)
-    with load(rate=80):
+    with load(rate=rate(2.0)):
         until(lambda: len(cluster.ready("service")) > 2, 240)
         upgrade(wait=False, chart=next_chart)
         assert replicas(cluster) > 2
-    with load(rate=22) as falling:
+    with load(rate=rate(0.5)) as falling:
         until(lambda: replicas(cluster) == 2, 300)
         cluster.until_ready("service", 2)
     nothing_failed(falling)
 
 
-def test_no_pods_come_while_cassandra_is_away(cluster: Cluster) -> None:
-    cluster.until_ready("service", 2, 300)
+@pytest.mark.usefixtures("autoscaled")
+def test_no_pods_come_while_cassandra_is_unavailable(cluster: Cluster) -> None:
     cluster.scale(f"statefulset/{RELEASE}-cassandra", 0)
     try:
         until(lambda: not cluster.pods("cassandra"))
@@ -100,6 +125,7 @@ def test_no_pods_come_while_cassandra_is_away(cluster: Cluster) -> None:
     assert set(running.codes) == {503, 201}, running.failures[:5]
 
 
+@pytest.mark.usefixtures("two_pods")
 def test_a_new_version_under_load_and_back(
     cluster: Cluster, upgrade: Callable[..., str], version: Callable[..., tuple[Path, str]]
 ) -> None:
@@ -119,6 +145,7 @@ def test_a_new_version_under_load_and_back(
     until(lambda: version_served() == SHIPPED.version)
 
 
+@pytest.mark.usefixtures("two_pods")
 def test_a_published_version_never_changes(cluster: Cluster, version: Callable[..., tuple[Path, str]]) -> None:
     assert "stood there already" in lookbook(cluster, "publish", CLOTHES)
     folder, _ = version(SHIPPED.version)
@@ -137,6 +164,7 @@ FLIP = "p = '{0}/model.tflite'; b = bytearray(open(p, 'rb').read()); b[99] ^= 1;
 SWAP = "open('{0}/model.json', 'a').write(' ')"
 
 
+@pytest.mark.usefixtures("two_pods")
 def test_a_bad_version_stops_the_rollout(
     cluster: Cluster, upgrade: Callable[..., str], version: Callable[..., tuple[Path, str]]
 ) -> None:
@@ -167,8 +195,8 @@ def test_a_bad_version_stops_the_rollout(
     assert set(running.stored.values()) == {SHIPPED.version}
 
 
-def test_pods_serve_on_while_the_models_are_away(cluster: Cluster) -> None:
-    cluster.until_ready("service", 2)
+@pytest.mark.usefixtures("two_pods")
+def test_pods_serve_on_while_the_models_are_unavailable(cluster: Cluster) -> None:
     with load() as running:
         cluster.scale(f"deployment/{RELEASE}-models", 0)
         until(lambda: not cluster.pods("models"))
@@ -181,6 +209,7 @@ def test_pods_serve_on_while_the_models_are_away(cluster: Cluster) -> None:
     nothing_failed(running)
 
 
+@pytest.mark.usefixtures("two_pods")
 def test_a_shared_claim(cluster: Cluster, upgrade: Callable[..., str]) -> None:
     with cluster.shared_models("shared"):
         with load() as running:

@@ -27,6 +27,17 @@ SMALL: dict[str, object] = {
     # Without the second compiler: it would keep two cores busy for a minute after each start.
     " -XX:TieredStopAtLevel=1",
 }
+CPU_REQUEST = 0.15
+TARGET_CPU = 65
+# Reached from this machine through a node's port; less CPU requested, so that a small load makes the autoscaler act.
+OPTIONS: dict[str, object] = {
+    "service.type": "NodePort",
+    "service.nodePort": NODE_PORT,
+    "resources.requests.cpu": f"{CPU_REQUEST * 1000:.0f}m",
+    "autoscaling.targetCPU": TARGET_CPU,
+    "autoscaling.scaleDownAfter": 15,
+    "autoscaling.maxReplicas": 4,
+}
 URL = os.environ.get("E2E_URL", f"http://127.0.0.1:{NODE_PORT}")
 
 
@@ -82,9 +93,43 @@ class Cluster:
     def until_ready(self, component: str, count: int, seconds: float = 240) -> None:
         until(lambda: len(self.ready(component)) == len(self.pods(component)) == count, seconds)
 
+    def is_whole(self, **counts: int) -> bool:
+        """Whether each component has so many pods, all of them ready and of the newest revision."""
+        return (
+            all(len(self.ready(component)) == len(self.pods(component)) == count for component, count in counts.items())
+            and not self._is_rolling_out()
+        )
+
+    def until_whole(self, **counts: int) -> None:
+        until(lambda: self.is_whole(**counts), 400)
+
+    def _is_rolling_out(self) -> bool:
+        kinds = [
+            self.apps.list_namespaced_deployment(self.namespace),
+            self.apps.list_namespaced_stateful_set(self.namespace),
+        ]
+        return any(
+            item.metadata.generation != item.status.observed_generation
+            or (item.status.updated_replicas or 0) < item.spec.replicas
+            for kind in kinds
+            for item in kind.items
+        )
+
     def until_rolled_out(self, target: str = f"deployment/{RELEASE}", seconds: float = 240) -> None:
         """Its newest pods alone are there, and ready."""
         self.kubectl("rollout", "status", target, f"--timeout={seconds:.0f}s", seconds=seconds + 10)
+
+    def cpu_seconds(self, component: str) -> float:
+        """CPU time that the component's containers have used so far."""
+        code = (
+            "from pathlib import Path; v1, v2 = Path('/sys/fs/cgroup/cpuacct/cpuacct.usage'), "
+            "Path('/sys/fs/cgroup/cpu.stat'); "
+            "print(int(v1.read_text()) / 1e9 if v1.exists() else int(v2.read_text().split()[1]) / 1e6)"
+        )
+        return sum(
+            float(self.kubectl("exec", pod.metadata.name, f"--container={component}", "--", "python", "-c", code))
+            for pod in self.ready(component)
+        )
 
     def delete_pod(self, name: str, **options: Any) -> None:
         self.core.delete_namespaced_pod(name, self.namespace, **options)

@@ -14,7 +14,7 @@ from tests.support.places import PHOTOS
 from tests.support.running import until
 
 _THREADS = 24
-_LEAST_RATE = 20
+_RATE = 22
 
 
 class Load:
@@ -84,7 +84,7 @@ def _is_stored(id: str) -> bool:
 
 
 @contextmanager
-def load(rate: float = 22, at_least: float = 60) -> Iterator[Load]:
+def load(rate: float = _RATE, at_least: float = 60) -> Iterator[Load]:
     """Requests at a steady rate while the context lasts, and for so many seconds at least."""
     running = Load(rate)
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -95,7 +95,8 @@ def load(rate: float = 22, at_least: float = 60) -> Iterator[Load]:
             time.sleep(max(0, at_least - running.seconds))
         finally:
             running.stop()
-    assert sum(running.codes.values()) >= _LEAST_RATE * running.seconds, running.codes
+    # A load beyond what the pods can take may fall behind, an ordinary one may not.
+    assert running.codes.total() >= 0.9 * min(rate, _RATE) * running.seconds, running.codes
     running.read_back()
 
 
