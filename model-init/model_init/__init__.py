@@ -1,1 +1,1 @@
-"""Brings model bundles to the pods: publishes them into a volume, serves and pulls them."""
+"""The init container: publishes model bundles to a volume, serves them, and pulls them into pods."""

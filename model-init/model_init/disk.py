@@ -1,4 +1,4 @@
-"""Files that are on the disk when we say so."""
+"""Reading and writing files, and waiting until they are on disk. Tests: tests/unit/model_init/test_publish.py."""
 
 import errno
 import os
@@ -9,53 +9,53 @@ from typing import IO
 
 from lookbook.model.bundle import BundleError
 
-from model_init.errors import Exit, Failure
+from model_init.errors import DiskFull
 
 BLOCK = 1024 * 1024
 
 
 @contextmanager
-def room_in(folder: Path) -> Iterator[None]:
-    """Names the folder where the disk is full; write(2) itself names nothing."""
+def explain_full_disk(folder: Path) -> Iterator[None]:
+    """Raise DiskFull, which names the folder, where the operating system's error names nothing."""
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise Failure(Exit.NO_SPACE, f"no space left in {folder}: give that volume more room") from error
+        raise DiskFull(f"no space left in {folder}: enlarge that volume") from error
 
 
-def blocks(file: IO[bytes]) -> Iterator[bytes]:
+def read_blocks(file: IO[bytes]) -> Iterator[bytes]:
     while block := file.read(BLOCK):
         yield block
 
 
-def blocks_of(path: Path) -> Iterator[bytes]:
+def read_file(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
-        yield from blocks(file)
+        yield from read_blocks(file)
 
 
-def save(content: Iterable[bytes], path: Path, size: int) -> None:
-    """Write a file of at most `size` bytes."""
+def write_file(path: Path, content: Iterable[bytes], limit: int) -> None:
+    """Write a file of at most `limit` bytes, and its folders; a longer one raises BundleError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     written = 0
     with path.open("wb") as file:
         for block in content:
             written += len(block)
-            if written > size:
-                raise BundleError(f"{path}: more than the {size} bytes that the manifest says")
+            if written > limit:
+                raise BundleError(f"{path}: larger than the {limit} bytes in the manifest")
             file.write(block)
 
 
 def sync(path: Path) -> None:
     """Wait until the disk has a file's bytes, or a folder's names."""
-    opened = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(opened)
+        os.fsync(descriptor)
     finally:
-        os.close(opened)
+        os.close(descriptor)
 
 
-def sync_all(folder: Path) -> None:
+def sync_tree(folder: Path) -> None:
     for path in (*folder.rglob("*"), folder):
         sync(path)

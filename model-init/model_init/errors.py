@@ -1,59 +1,74 @@
-"""Every way in which a command ends, and where its last line is left."""
+"""The errors of the commands, one class for each exit code, and the line that a failed command leaves.
+
+Exit code 0 is success and 2 a wrong argument.
+"""
 
 import errno
 import os
 import sys
-from enum import IntEnum
 from pathlib import Path
 
+from lookbook.errors import LookbookError
 from lookbook.model.bundle import BundleError, MalformedManifestError
 
+# The kubelet shows its content as the reason why a container ended.
 TERMINATION_LOG = Path("/dev/termination-log")
 
 
-class Exit(IntEnum):
-    """The exit codes; 0 is done, and 2 wrong arguments."""
+class Refused(LookbookError):
+    """What was given cannot be used; the message says why."""
 
-    FAILED = 1  # none of those below; the line says what
-    NOT_FOUND = 3  # no such bundle
-    DIGEST_MISMATCH = 4  # a manifest other than the pinned one, or a file other than the manifest's
-    NO_SPACE = 5
-    MALFORMED_MANIFEST = 6
-    TIMED_OUT = 7  # the source was not reached, or the sender fell silent
+    exit_code = 1
 
 
-class Failure(Exception):
-    """Ends the command with a code and one line that says what to do next."""
-
-    def __init__(self, code: Exit, line: str) -> None:
-        super().__init__(line)
-        self.code = code
+class BundleNotFound(LookbookError):
+    exit_code = 3
 
 
-def code_of(error: BaseException | None) -> Exit:
+class DigestMismatch(LookbookError):
+    """A manifest without the pinned digest, or a file without the digest in its manifest."""
+
+    exit_code = 4
+
+
+class DiskFull(LookbookError):
+    exit_code = 5
+
+
+class MalformedManifest(LookbookError):
+    exit_code = 6
+
+
+class TimedOut(LookbookError):
+    """The source was not reachable, or the sender stopped sending."""
+
+    exit_code = 7
+
+
+def exit_code_of(error: BaseException) -> int:
     match error:
-        case Failure():
-            return error.code
         case MalformedManifestError():
-            return Exit.MALFORMED_MANIFEST
+            return MalformedManifest.exit_code
         case BundleError():
-            return code_of(error.__cause__) if error.__cause__ else Exit.DIGEST_MISMATCH
+            return exit_code_of(error.__cause__) if error.__cause__ else DigestMismatch.exit_code
+        case LookbookError():
+            return error.exit_code
         case FileNotFoundError() | NotADirectoryError():
-            return Exit.NOT_FOUND
+            return BundleNotFound.exit_code
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):
-            return Exit.NO_SPACE
-    return Exit.FAILED
+            return DiskFull.exit_code
+    return Refused.exit_code
 
 
-def report(error: Exception) -> Exit:
-    """Leave the error as one line on stderr and, in a pod, in the termination message."""
+def report(error: Exception) -> int:
+    """Write the error as one line to stderr and to a pod's termination message; its exit code."""
     line = "model-init: " + " ".join(str(error).split())
     print(line, file=sys.stderr)
     try:
-        # Only where it exists: the kubelet mounts it.
+        # Opened without O_CREAT: outside a pod there is none.
         log = os.open(TERMINATION_LOG, os.O_WRONLY | os.O_TRUNC)
     except OSError:
-        return code_of(error)
+        return exit_code_of(error)
     with open(log, "w") as file:
         file.write(line)
-    return code_of(error)
+    return exit_code_of(error)

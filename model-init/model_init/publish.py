@@ -1,34 +1,26 @@
-"""A bundle's way from a folder into the volume."""
+"""Publishes a bundle from a folder."""
 
 from pathlib import Path
 
-from lookbook.model.bundle import MANIFEST, Bundle, read_bundle
+from lookbook.model.bundle import MANIFEST, read_bundle
 
-from model_init.disk import blocks_of, save
-from model_init.volume import Volume
+from model_init.disk import read_file, write_file
+from model_init.volume import Published, Volume
 
 
-def bundles_in(folder: Path) -> list[Path]:
-    """The folder itself, or the bundles at `<name>/<version>` in it."""
+def find_bundles(folder: Path) -> list[Path]:
+    """The folder itself if it is a bundle, else the bundles at `<name>/<version>` in it."""
     found = [] if (folder / MANIFEST).exists() else [path.parent for path in folder.glob(f"*/*/{MANIFEST}")]
     return sorted(found) or [folder]
 
 
-def publish(source: Path, volume: Volume) -> tuple[Bundle, bool]:
-    """Copy and verify the bundle; False where it stood there already."""
+def publish(source: Path, volume: Volume) -> Published:
+    """Copy the files that the manifest lists into the volume, and verify the copy."""
     bundle = read_bundle(source)
-    if volume.holds(bundle):
-        return bundle, False
-    with volume.temporary() as folder:
-        draft = folder / "bundle"
-        sizes = {file.path: file.bytes for file in bundle.files}
-        for path in (*sizes, MANIFEST):
-            original = source / path
-            save(blocks_of(original), draft / path, sizes.get(path, original.stat().st_size))
-        return volume.settle(draft)
-
-
-def told(bundle: Bundle, new: bool) -> str:
-    """The line for a person: which version, and the digest to pin."""
-    ending = "" if new else " (stood there already; verified)"
-    return f"published {bundle.name}/{bundle.version} digest {bundle.digest}{ending}"
+    if volume.contains(bundle):
+        return Published(bundle, new=False)
+    with volume.draft() as draft:
+        sizes = {MANIFEST: (source / MANIFEST).stat().st_size} | {file.path: file.bytes for file in bundle.files}
+        for path, size in sizes.items():
+            write_file(draft / path, read_file(source / path), size)
+        return volume.install(draft)

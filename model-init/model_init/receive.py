@@ -1,4 +1,4 @@
-"""A bundle's way from a laptop into the volume: a tar on standard input."""
+"""Publishes a bundle that `lookbook model publish` sends as a tar on standard input."""
 
 import os
 import select
@@ -6,20 +6,18 @@ import tarfile
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
-from lookbook.model.bundle import Bundle
-
-from model_init.disk import BLOCK, blocks, save
-from model_init.errors import Exit, Failure
-from model_init.volume import Volume
+from model_init.disk import BLOCK, read_blocks, write_file
+from model_init.errors import Refused, TimedOut
+from model_init.volume import Published, Volume
 
 MAX_FILES = 1000
-SILENCE = 60.0  # seconds
+MAX_PAUSE = 60.0  # seconds without input
 
 
-class Counted:
-    """The next `size` bytes of a descriptor whose end never shows.
+class SizedInput:
+    """The next `size` bytes of a descriptor, without waiting for its end.
 
-    The Kubernetes API can't close a command's standard input, and a sender that is gone may leave it open.
+    The Kubernetes API cannot close a command's standard input, and a sender that is gone may leave it open.
     """
 
     def __init__(self, descriptor: int, size: int) -> None:
@@ -31,32 +29,32 @@ class Counted:
         wanted = min(size, self._left)
         if not wanted:
             return b""
-        if not select.select([self._descriptor], [], [], SILENCE)[0]:
-            raise Failure(Exit.TIMED_OUT, f"{self._missing()}, nothing for {SILENCE:.0f} s: publish it again")
+        if not select.select([self._descriptor], [], [], MAX_PAUSE)[0]:
+            raise TimedOut(f"{self._progress()}, then nothing for {MAX_PAUSE:.0f} s: publish again")
         block = os.read(self._descriptor, wanted)
         if not block:
-            raise Failure(Exit.FAILED, f"{self._missing()}, then the input ended: publish it again")
+            raise Refused(f"{self._progress()}, then the input ended: publish again")
         self._left -= len(block)
         return block
 
-    def _missing(self) -> str:
-        return f"{self._size - self._left} of {self._size} bytes came"
+    def _progress(self) -> str:
+        return f"received {self._size - self._left} of {self._size} bytes"
 
 
-def receive(descriptor: int, size: int, volume: Volume) -> tuple[Bundle, bool]:
-    """Unpack a tar of exactly `size` bytes and publish it; False where it stood there already."""
-    with volume.temporary() as folder:
-        draft = folder / "bundle"
+def receive(descriptor: int, size: int, volume: Volume) -> Published:
+    """Unpack a tar of exactly `size` bytes and publish the bundle in it."""
+    with volume.draft() as draft:
         draft.mkdir()
-        source = Counted(descriptor, size)
+        source = SizedInput(descriptor, size)
         try:
             with tarfile.open(fileobj=cast(Any, source), mode="r|") as tar:
                 _unpack(tar, draft, size)
         except tarfile.TarError as error:
-            raise Failure(Exit.FAILED, f"what came is no tar of a bundle: {error}") from error
+            raise Refused(f"the input is not a tar of a bundle: {error}") from error
+        # Read the padding, too: the sender waits until all of it is taken.
         while source.read(BLOCK):
             pass
-        return volume.settle(draft)
+        return volume.install(draft)
 
 
 def _unpack(tar: tarfile.TarFile, draft: Path, size: int) -> None:
@@ -64,14 +62,14 @@ def _unpack(tar: tarfile.TarFile, draft: Path, size: int) -> None:
     for count, member in enumerate(tar, 1):
         if member.isdir():
             continue
-        # tarfile's own filter for this is lacking in the Python 3.11 of Debian 12.
+        # Checked here because tarfile's own filter is missing from the Python 3.11 of Debian 12.
         path = PurePosixPath(member.name)
         if path.is_absolute() or ".." in path.parts:
-            raise Failure(Exit.FAILED, f"{member.name!r} in the tar lies outside the bundle")
+            raise Refused(f"the tar contains {member.name!r}, which is outside the bundle")
         content = tar.extractfile(member) if member.isreg() and not member.issparse() else None
         if content is None:
-            raise Failure(Exit.FAILED, f"{member.name!r} in the tar is no file")
+            raise Refused(f"the tar contains {member.name!r}, which is not a regular file")
         left -= member.size
         if count > MAX_FILES or left < 0:
-            raise Failure(Exit.FAILED, f"the tar holds more than {MAX_FILES} files or {size} bytes")
-        save(blocks(content), draft / path, member.size)
+            raise Refused(f"the tar contains more than {MAX_FILES} files or {size} bytes")
+        write_file(draft / path, read_blocks(content), member.size)

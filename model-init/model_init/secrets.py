@@ -1,4 +1,4 @@
-"""The two Secrets that Cassandra's roles log in with, each made once."""
+"""Creates the Secrets that hold the passwords of Cassandra's roles. Tests: tests/e2e/test_install.py."""
 
 import json
 import secrets
@@ -9,28 +9,28 @@ from kubernetes.client import ApiException, CoreV1Api, V1ObjectMeta, V1Secret
 from kubernetes.config import ConfigException, load_incluster_config
 from urllib3.exceptions import HTTPError
 
-from model_init.errors import Exit, Failure
+from model_init.errors import Refused
 
 NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 LABELS = {"app.kubernetes.io/name": "lookbook", "app.kubernetes.io/managed-by": "lookbook"}
-TIMEOUT = 10
+TIMEOUT = 10  # seconds, for each call of the API
 
 
-def make_secrets(usernames: Mapping[str, str], labels: Mapping[str, str]) -> list[str]:
-    """Make the Secrets (name -> username) that aren't there; a line for each says which were."""
+def create_secrets(usernames: Mapping[str, str], labels: Mapping[str, str]) -> list[str]:
+    """Create the Secrets (name -> username) that do not exist; a line for people about each."""
     try:
         load_incluster_config()
         api, namespace = CoreV1Api(), NAMESPACE.read_text().strip()
-        return [_make(api, namespace, name, username, {**LABELS, **labels}) for name, username in usernames.items()]
+        return [_create(api, namespace, name, username, {**LABELS, **labels}) for name, username in usernames.items()]
     except ApiException as error:
-        raise Failure(Exit.FAILED, f"the Kubernetes API says {error.status} {_message(error)}") from error
+        raise Refused(f"the Kubernetes API answered {error.status}: {_message(error)}") from error
     except (ConfigException, HTTPError) as error:
-        raise Failure(Exit.FAILED, f"no Kubernetes API: {error}") from error
+        raise Refused(f"cannot use the Kubernetes API: {error}") from error
 
 
-def _make(api: CoreV1Api, namespace: str, name: str, username: str, labels: dict[str, str]) -> str:
+def _create(api: CoreV1Api, namespace: str, name: str, username: str, labels: dict[str, str]) -> str:
     if _exists(api, namespace, name):
-        return f"Secret {name} is there already"
+        return f"Secret {name} already exists"
     secret = V1Secret(
         metadata=V1ObjectMeta(name=name, labels=labels),
         type="Opaque",
@@ -41,8 +41,8 @@ def _make(api: CoreV1Api, namespace: str, name: str, username: str, labels: dict
     except ApiException as error:
         if error.status != 409:
             raise
-        return f"Secret {name} is there already"  # another Job was faster
-    return f"Secret {name} made"
+        return f"Secret {name} already exists"  # created by another Job in the meantime
+    return f"Secret {name} created"
 
 
 def _exists(api: CoreV1Api, namespace: str, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The volume over HTTP, for reading only."""
+"""Serves the volume over HTTP, read-only."""
 
 import os
 import re
@@ -12,25 +12,26 @@ from werkzeug.utils import send_from_directory
 from werkzeug.wrappers import Request, Response
 
 THREADS = 16
+# /<name>/<version>/<file>, no part of it hidden.
 _FILE = re.compile(r"/([^/.][^/]*(?:/[^/.][^/]*){2,})")
 
 
-def application(root: Path) -> Callable[..., Any]:
-    """`/<name>/<version>/<file…>`; nothing hidden, no listing, nothing outside the volume."""
+def create_app(root: Path) -> Callable[..., Any]:
+    """A WSGI application for the files of bundles: no listings, no hidden files, nothing outside the volume."""
     root = Path(os.path.realpath(root))
 
     @Request.application
-    def answer(request: Request) -> Response:
+    def application(request: Request) -> Response:
         try:
-            return _answer(request, root)
+            return _respond(request, root)
         except HTTPException as error:
             headers = {"Allow": "GET, HEAD"} if isinstance(error, MethodNotAllowed) else {}
             return Response(f"{error.code} {error.name}\n", error.code, headers)
 
-    return answer
+    return application
 
 
-def _answer(request: Request, root: Path) -> Response:
+def _respond(request: Request, root: Path) -> Response:
     if request.method not in ("GET", "HEAD"):
         raise MethodNotAllowed
     if request.path == "/livez":
@@ -38,13 +39,15 @@ def _answer(request: Request, root: Path) -> Response:
     match = _FILE.fullmatch(request.path)
     if not match or not request.path.isprintable():
         raise NotFound
-    # A link may lead elsewhere in the volume, but not out of it.
+    # A symbolic link may point elsewhere in the volume, but not out of it.
     if not Path(os.path.realpath(root / match[1])).is_relative_to(root):
         raise NotFound
     return send_from_directory(root, match[1], request.environ)
 
 
 class Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn with one process and a few threads."""
+
     def __init__(self, root: Path, bind: str) -> None:
         self._root = root
         self._bind = bind
@@ -63,4 +66,4 @@ class Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def load(self) -> Callable[..., Any]:
-        return application(self._root)
+        return create_app(self._root)

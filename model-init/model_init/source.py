@@ -1,24 +1,31 @@
-"""Where bundles are pulled from: the HTTP server of the volume, or the volume itself.
+"""Where bundles are pulled from: the volume's HTTP server, or the volume itself.
 
-http.client rather than an HTTP library: it starts fast, follows no redirect and heeds no proxy variable.
+http.client instead of an HTTP library: it starts fast, follows no redirect, and ignores proxy variables.
+Tests: tests/unit/model_init/test_pull.py.
 """
 
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote, urlsplit
 
-from model_init.disk import BLOCK, blocks_of
+from model_init.disk import BLOCK, read_file
 
-TIMEOUT = 5.0  # seconds, of each connect and each read
-
-
-class Absent(Exception):
-    """The source has no such file."""
+TIMEOUT = 5.0  # seconds, for each connect and each read
 
 
-class Unreachable(Exception):
-    """The source did not give the file; it may a moment later."""
+class FileMissing(Exception):
+    """The source has no such file, or not yet."""
+
+
+class SourceUnreachable(Exception):
+    """The source did not deliver the file; another attempt may succeed."""
+
+
+class Source(Protocol):
+    def read(self, path: str) -> Iterator[bytes]:
+        """The blocks of a file; raises FileMissing or SourceUnreachable."""
 
 
 class HttpSource:
@@ -26,21 +33,21 @@ class HttpSource:
         parts = urlsplit(url)
         self._host, self._port, self._path = parts.hostname or "", parts.port or 80, parts.path.rstrip("/")
 
-    def blocks(self, path: str) -> Iterator[bytes]:
+    def read(self, path: str) -> Iterator[bytes]:
         connection = HTTPConnection(self._host, self._port, timeout=TIMEOUT)
         try:
             connection.request("GET", f"{self._path}/{quote(path)}")
             response = connection.getresponse()
             if response.status == 404:
-                raise Absent(path)
+                raise FileMissing(path)
             if response.status != 200:
-                raise Unreachable(f"it answers {response.status} {response.reason}")
+                raise SourceUnreachable(f"HTTP status {response.status} {response.reason}")
             while block := response.read(BLOCK):
                 yield block
             if response.length:
-                raise Unreachable("the connection ended early")
+                raise SourceUnreachable("the connection closed early")
         except (OSError, HTTPException) as error:
-            raise Unreachable(str(error) or type(error).__name__) from error
+            raise SourceUnreachable(str(error) or type(error).__name__) from error
         finally:
             connection.close()
 
@@ -49,16 +56,20 @@ class FolderSource:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def blocks(self, path: str) -> Iterator[bytes]:
+    def read(self, path: str) -> Iterator[bytes]:
         if not self._root.is_dir():
-            raise Unreachable("no such folder")
+            raise SourceUnreachable("no such folder")
         try:
-            yield from blocks_of(self._root / path)
+            yield from read_file(self._root / path)
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise Absent(path) from error
+            raise FileMissing(path) from error
         except OSError as error:
-            raise Unreachable(str(error)) from error
+            raise SourceUnreachable(str(error)) from error
 
 
-def source_at(place: str) -> HttpSource | FolderSource:
-    return HttpSource(place) if place.startswith("http://") else FolderSource(Path(place))
+def is_url(location: str) -> bool:
+    return location.startswith("http://")
+
+
+def open_source(location: str) -> Source:
+    return HttpSource(location) if is_url(location) else FolderSource(Path(location))

@@ -1,4 +1,7 @@
-"""The volume of published bundles: `<name>/<version>/`, each immutable."""
+"""The volume of published bundles: one folder `<name>/<version>` each, which never changes.
+
+Tests: tests/unit/model_init/test_publish.py.
+"""
 
 import fcntl
 import hashlib
@@ -6,45 +9,57 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lookbook.model.bundle import MANIFEST, Bundle, BundleError, read_bundle
 
-from model_init.disk import room_in, sync, sync_all
-from model_init.errors import Exit, Failure
+from model_init.disk import explain_full_disk, sync, sync_tree
+from model_init.errors import Refused
 
-_TEMPORARY = ".publish-"
+_DRAFT = ".publish-"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A bundle in the volume; `new` unless it was there before. As text, the line for people."""
+
+    bundle: Bundle
+    new: bool
+
+    def __str__(self) -> str:
+        note = "" if self.new else " (already published; verified)"
+        return f"published {self.bundle.name}/{self.bundle.version} digest {self.bundle.digest}{note}"
 
 
 class Volume:
-    """A bundle comes to stand in it whole or not at all."""
+    """Bundles appear in it complete and verified, or not at all."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     @contextmanager
-    def temporary(self) -> Iterator[Path]:
-        """A folder for one publish; those that killed ones left behind are removed first."""
-        with room_in(self.root), (self.root / ".publishing").open("ab") as lock:
-            _sweep(self.root, lock.fileno())
-            # Shared by all that publish, until they end or are killed.
+    def draft(self) -> Iterator[Path]:
+        """A path for one bundle to write and then `install`; removes drafts of processes that were killed."""
+        with explain_full_disk(self.root), (self.root / ".publishing").open("ab") as lock:
+            _remove_abandoned_drafts(self.root, lock.fileno())
+            # Each process that publishes holds a shared lock until it ends or is killed.
             fcntl.flock(lock, fcntl.LOCK_SH)
-            with tempfile.TemporaryDirectory(prefix=_TEMPORARY, dir=self.root) as folder:
-                yield Path(folder)
+            with tempfile.TemporaryDirectory(prefix=_DRAFT, dir=self.root) as folder:
+                yield Path(folder) / "bundle"
 
-    def holds(self, bundle: Bundle) -> bool:
-        """Whether this very bundle stands there undamaged; where another does, that is a Failure."""
+    def contains(self, bundle: Bundle) -> bool:
+        """Whether this bundle is published and intact; another one of the same version raises Refused."""
         folder = self._folder(bundle)
         try:
-            standing = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
+            digest = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
         except FileNotFoundError:
             return False
-        if standing != bundle.digest:
-            raise Failure(
-                Exit.FAILED,
-                f"{bundle.name} {bundle.version} is published with another content (digest {standing}, "
-                f"not {bundle.digest}) and never changes: give yours a new version",
+        if digest != bundle.digest:
+            raise Refused(
+                f"{bundle.name} {bundle.version} is already published with different content (digest {digest}, "
+                f"not {bundle.digest}), and a published version never changes: give your bundle a new version"
             )
         try:
             read_bundle(folder)
@@ -52,26 +67,23 @@ class Volume:
             return False
         return True
 
-    def settle(self, draft: Path) -> tuple[Bundle, bool]:
-        """Verify the draft and let it stand as its version; False where that stood already.
-
-        A damaged one gives way to the same bundle undamaged.
-        """
+    def install(self, draft: Path) -> Published:
+        """Verify the draft and move it into place; it replaces a damaged copy of the same bundle."""
         bundle = read_bundle(draft)
-        _refuse_others(draft, bundle)
-        sync_all(draft)
+        _check_files(draft, bundle)
+        sync_tree(draft)
         folder = self._folder(bundle)
         with (self.root / ".settling").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if self.holds(bundle):
-                return bundle, False
+            if self.contains(bundle):
+                return Published(bundle, new=False)
             if folder.exists():
                 folder.rename(draft.parent / "damaged")
             folder.parent.mkdir(exist_ok=True)
             draft.rename(folder)
             sync(folder.parent)
             sync(self.root)
-        return bundle, True
+        return Published(bundle, new=True)
 
     def entries(self) -> list[dict[str, Any]]:
         """What is published, verified; a damaged bundle with its error."""
@@ -81,24 +93,24 @@ class Volume:
         return self.root / bundle.name / bundle.version
 
 
-def _sweep(root: Path, lock: int) -> None:
+def _remove_abandoned_drafts(root: Path, lock: int) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return  # another publish is under way
-    for left in root.glob(f"{_TEMPORARY}*"):
-        shutil.rmtree(left)
+        return  # another process is publishing
+    for draft in root.glob(f"{_DRAFT}*"):
+        shutil.rmtree(draft)
 
 
-def _refuse_others(draft: Path, bundle: Bundle) -> None:
-    """Refuse files that no digest covers, and those that `serve` would not give."""
+def _check_files(draft: Path, bundle: Bundle) -> None:
+    """Refuse files that no digest covers, and hidden ones, which `serve` does not serve."""
     listed = {MANIFEST, *(file.path for file in bundle.files)}
     found = {path.relative_to(draft).as_posix() for path in draft.rglob("*") if not path.is_dir()}
     for path in sorted(found - listed):
-        raise Failure(Exit.FAILED, f"{path!r} is not in the manifest of {bundle.name} {bundle.version}: leave it out")
+        raise Refused(f"{path!r} is not in the manifest of {bundle.name} {bundle.version}: remove it")
     for path in sorted(listed):
         if any(part.startswith(".") for part in path.split("/")):
-            raise Failure(Exit.FAILED, f"{path!r} of {bundle.name} {bundle.version} is hidden: rename it")
+            raise Refused(f"{path!r} in {bundle.name} {bundle.version} is a hidden file: rename it")
 
 
 def _entry(folder: Path) -> dict[str, Any]:
@@ -108,6 +120,6 @@ def _entry(folder: Path) -> dict[str, Any]:
     except BundleError as error:
         return {**entry, "error": str(error)}
     if (bundle.name, bundle.version) != (entry["name"], entry["version"]):
-        return {**entry, "error": f"its manifest says {bundle.name} {bundle.version}"}
+        return {**entry, "error": f"the manifest is for {bundle.name} {bundle.version}"}
     size = (folder / MANIFEST).stat().st_size + sum(file.bytes for file in bundle.files)
     return {**entry, "digest": bundle.digest, "bytes": size, "created_at": bundle.manifest.get("created_at")}

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from tests.support.running import free_port, until
 
 @pytest.fixture
 def make_bundle(tmp_path: Path) -> Callable[..., Path]:
-    """Copies the smallest bundle with entries of its manifest changed."""
+    """Copies the smallest bundle, with changes to its manifest."""
 
     def make(**changes: object) -> Path:
         folder = tmp_path / f"made-{len(list(tmp_path.iterdir()))}"
@@ -36,7 +37,7 @@ def volume(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def published(volume: Path) -> Path:
-    """The smallest bundle where it stands in the volume."""
+    """The folder of the smallest bundle in the volume."""
     assert run("publish", MLP, "--volume", volume).returncode == 0
     return volume / "fashion-mnist-mlp/2.2.0"
 
@@ -54,14 +55,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def serve(volume: Path) -> Iterator[Callable[[], str]]:
-    """Starts `serve` on the volume; its URL."""
-    processes = []
+def serve(volume: Path) -> Iterator[Callable[..., str]]:
+    """Starts `serve` on the volume; returns its URL."""
+    processes: list[subprocess.Popen[bytes]] = []
 
     def begin(port: int | None = None) -> str:
         port = port or free_port()
         processes.append(start("serve", "--volume", volume, "--bind", f"127.0.0.1:{port}", stderr=subprocess.DEVNULL))
-        until(lambda: processes[-1].poll() is not None or _listens(port))
+        until(lambda: processes[-1].poll() is not None or _accepts(port))
         assert processes[-1].poll() is None
         return f"http://127.0.0.1:{port}"
 
@@ -71,9 +72,7 @@ def serve(volume: Path) -> Iterator[Callable[[], str]]:
         assert process.wait(30) == 0
 
 
-def _listens(port: int) -> bool:
-    import socket
-
+def _accepts(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), 1).close()
     except OSError:

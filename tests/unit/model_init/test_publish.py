@@ -10,24 +10,24 @@ from pathlib import Path
 import pytest
 from lookbook.model.bundle import read_bundle
 
-from tests.support.model_init import files, flip, run, start
+from tests.support.model_init import files, flip_a_byte, run, start
 from tests.support.places import CLOTHES, MLP, ROOT
 
 NAME = "fashion-mnist-mlp/2.2.0"
 
 
-def leftovers(volume: Path) -> list[str]:
+def drafts(volume: Path) -> list[str]:
     return [path.name for path in volume.glob(".publish-*")]
 
 
-def test_a_published_bundle_is_the_folder_that_was_given(volume: Path) -> None:
+def test_publishing_copies_the_folder(volume: Path) -> None:
     done = run("publish", MLP, "--volume", volume)
     assert done.stdout == f"published {NAME} digest {read_bundle(MLP).digest}\n"
     assert files(volume / NAME) == files(MLP)
-    assert not leftovers(volume)
+    assert not drafts(volume)
 
 
-def test_a_folder_of_bundles_is_published_whole(volume: Path) -> None:
+def test_every_bundle_in_a_folder_is_published(volume: Path) -> None:
     assert run("publish", ROOT / "models", "--volume", volume).returncode == 0
     listed = json.loads(run("list", "--volume", volume).stdout)
     assert [(entry["name"], entry["version"], entry["digest"]) for entry in listed] == [
@@ -37,11 +37,11 @@ def test_a_folder_of_bundles_is_published_whole(volume: Path) -> None:
     assert listed[0]["created_at"] == read_bundle(MLP).manifest["created_at"]
 
 
-def test_publishing_again_verifies_and_says_so(published: Path, volume: Path) -> None:
-    stands = published.stat().st_ino
+def test_publishing_again_only_verifies(published: Path, volume: Path) -> None:
+    inode = published.stat().st_ino
     again = run("publish", MLP, "--volume", volume)
-    assert (again.returncode, published.stat().st_ino) == (0, stands)
-    assert again.stdout.endswith("(stood there already; verified)\n")
+    assert (again.returncode, published.stat().st_ino) == (0, inode)
+    assert again.stdout.endswith("(already published; verified)\n")
 
 
 def test_a_published_version_never_changes(published: Path, volume: Path, make_bundle: Callable[..., Path]) -> None:
@@ -49,23 +49,25 @@ def test_a_published_version_never_changes(published: Path, volume: Path, make_b
     refused = run("publish", make_bundle(license="another"), "--volume", volume)
     assert refused.returncode == 1
     assert refused.stderr.count("\n") == 1
-    assert "2.2.0 is published with another content" in refused.stderr
+    assert "2.2.0 is already published with different content" in refused.stderr
     assert files(published) == before
 
 
-def test_a_damaged_bundle_is_listed_as_such_and_put_right_by_the_same(published: Path, volume: Path) -> None:
-    flip(published / "model.tflite")
+def test_a_damaged_bundle_is_listed_with_its_error_and_repaired_by_publishing_it_again(
+    published: Path, volume: Path
+) -> None:
+    flip_a_byte(published / "model.tflite")
     (entry,) = json.loads(run("list", "--volume", volume).stdout)
-    assert "its sha256 is not the manifest's" in entry["error"]
+    assert "sha256" in entry["error"]
     assert run("publish", MLP, "--volume", volume).returncode == 0
     assert files(published) == files(MLP)
-    assert not leftovers(volume)
+    assert not drafts(volume)
 
 
 @pytest.mark.parametrize(
     ("change", "code", "reason"),
     [
-        (lambda folder: flip(folder / "model.tflite"), 4, "its sha256 is not the manifest's"),
+        (lambda folder: flip_a_byte(folder / "model.tflite"), 4, "sha256"),
         (lambda folder: (folder / "model.json").write_text("[" * 100_000), 6, "malformed manifest"),
         (lambda folder: (folder / "model.json").unlink(), 3, "No such file"),
         (lambda folder: (folder / "model.tflite").unlink(), 3, "model.tflite: No such file"),
@@ -83,7 +85,9 @@ def test_a_bad_bundle_is_not_published(
 
 
 @pytest.mark.parametrize("path", ["../evil", "/evil", "golden/../../evil", ".hidden", "a\0b", "a\nb"])
-def test_no_path_leaves_the_bundle_or_hides(volume: Path, make_bundle: Callable[..., Path], path: str) -> None:
+def test_no_path_in_a_manifest_may_leave_the_bundle_or_be_hidden(
+    volume: Path, make_bundle: Callable[..., Path], path: str
+) -> None:
     listed = json.loads((MLP / "model.json").read_text())["files"]
     folder = make_bundle(
         files={
@@ -96,10 +100,12 @@ def test_no_path_leaves_the_bundle_or_hides(volume: Path, make_bundle: Callable[
     assert refused.returncode in (1, 6)
     assert refused.stderr.count("\n") == 1
     assert not [found for found in volume.iterdir() if not found.name.startswith(".")]
-    assert not leftovers(volume)
+    assert not drafts(volume)
 
 
-def test_what_the_manifest_does_not_list_stays_behind(volume: Path, make_bundle: Callable[..., Path]) -> None:
+def test_files_that_the_manifest_does_not_list_are_not_published(
+    volume: Path, make_bundle: Callable[..., Path]
+) -> None:
     folder = make_bundle()
     (folder / "notes.txt").write_text("mine")
     assert run("publish", folder, "--volume", volume).returncode == 0
@@ -107,69 +113,69 @@ def test_what_the_manifest_does_not_list_stays_behind(volume: Path, make_bundle:
 
 
 @pytest.mark.parametrize(("option", "code"), [([], 1), (["--shipped"], 0)])
-def test_one_that_is_refused_does_not_stop_the_others(
+def test_a_refused_bundle_does_not_stop_the_others(
     volume: Path, make_bundle: Callable[..., Path], option: list[str], code: int
 ) -> None:
     run("publish", make_bundle(created_at="2020-01-01T00:00:00Z"), "--volume", volume)
     ended = run("publish", *option, MLP.parent.parent, "--volume", volume)
     assert (ended.returncode, ended.stderr.count("\n")) == (code, 1)
-    assert "give yours a new version" in ended.stderr
+    assert "give your bundle a new version" in ended.stderr
     assert files(volume / "lookbook-clothes" / CLOTHES.name) == files(CLOTHES)
 
 
-def test_a_full_disk_is_said_in_one_line(small_disk: Path) -> None:
+def test_a_full_disk_is_reported_in_one_line(small_disk: Path) -> None:
     refused = run("publish", MLP, "--volume", small_disk)
     assert refused.returncode == 5
-    assert refused.stderr == f"model-init: no space left in {small_disk}: give that volume more room\n"
+    assert refused.stderr == f"model-init: no space left in {small_disk}: enlarge that volume\n"
     assert not [found for found in small_disk.iterdir() if not found.name.startswith(".")]
-    assert not leftovers(small_disk)
+    assert not drafts(small_disk)
 
 
-def test_publishes_of_one_version_at_once_all_succeed(volume: Path) -> None:
+def test_concurrent_publishes_of_one_version_all_succeed(volume: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
-        done = list(pool.map(lambda _: run("publish", CLOTHES, "--volume", volume), range(4)))
-    assert [each.returncode for each in done] == [0] * 4
-    assert sum("stood there already" not in each.stdout for each in done) == 1
+        results = list(pool.map(lambda _: run("publish", CLOTHES, "--volume", volume), range(4)))
+    assert [result.returncode for result in results] == [0] * 4
+    assert sum("already published" not in result.stdout for result in results) == 1
     assert files(volume / "lookbook-clothes" / CLOTHES.name) == files(CLOTHES)
-    assert not leftovers(volume)
+    assert not drafts(volume)
 
 
-def test_a_publish_that_is_killed_leaves_all_or_nothing(volume: Path, make_bundle: Callable[..., Path]) -> None:
+def test_a_killed_publish_leaves_the_whole_bundle_or_nothing(volume: Path, make_bundle: Callable[..., Path]) -> None:
     folder = make_bundle(version="1.1.0")
-    moments = random.Random(4)  # the same moments in every run
-    begun = time.monotonic()
+    moments = random.Random(4)  # the same in every run
+    started = time.monotonic()
     run("publish", folder, "--volume", volume)
-    whole = time.monotonic() - begun
+    duration = time.monotonic() - started
     for _ in range(12):
         shutil.rmtree(volume / "fashion-mnist-mlp", ignore_errors=True)
         process = start("publish", folder, "--volume", volume, stdout=subprocess.DEVNULL)
-        time.sleep(moments.uniform(0.5, 1.1) * whole)
+        time.sleep(moments.uniform(0.5, 1.1) * duration)
         process.kill()
         process.wait()
-        stands = volume / "fashion-mnist-mlp/1.1.0"
-        assert not stands.exists() or files(stands) == files(folder)
+        published = volume / "fashion-mnist-mlp/1.1.0"
+        assert not published.exists() or files(published) == files(folder)
     assert run("publish", folder, "--volume", volume).returncode == 0
-    assert files(stands) == files(folder)
+    assert files(published) == files(folder)
 
 
-def test_the_next_publish_removes_what_a_killed_one_left(volume: Path) -> None:
+def test_the_next_publish_removes_the_draft_of_a_killed_one(volume: Path) -> None:
     (volume / ".publish-killed/bundle").mkdir(parents=True)
     assert run("publish", MLP, "--volume", volume).returncode == 0
-    assert not leftovers(volume)
+    assert not drafts(volume)
 
 
-def test_a_publish_under_way_keeps_its_temporary_folder(volume: Path) -> None:
+def test_a_running_publish_keeps_its_draft(volume: Path) -> None:
     slow = start("receive", "--bytes", 10_000_000, "--volume", volume, stdin=subprocess.PIPE)
     try:
         deadline = time.monotonic() + 30
-        while not leftovers(volume):
+        while not drafts(volume):
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        under_way = leftovers(volume)
+        running = drafts(volume)
         assert run("publish", MLP, "--volume", volume).returncode == 0
-        assert leftovers(volume) == under_way
+        assert drafts(volume) == running
     finally:
         slow.kill()
         slow.communicate()
     assert run("publish", CLOTHES, "--volume", volume).returncode == 0
-    assert not leftovers(volume)
+    assert not drafts(volume)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from lookbook.model.bundle import read_bundle
 
-from tests.support.model_init import files, flip, run, start
+from tests.support.model_init import files, flip_a_byte, run, start
 from tests.support.places import MLP
 from tests.support.running import free_port
 
@@ -25,9 +25,10 @@ def into(tmp_path: Path) -> Path:
     return folder
 
 
-def asked(source: object, into: Path, *more: object, version: str = "2.2.0", wait: float = 0) -> list[object]:
-    wanted = ["--source", source, "--name", "fashion-mnist-mlp", "--version", version]
-    return ["pull", *wanted, "--into", into, "--wait", wait, *more]
+def pull(source: object, into: Path, *more: object, version: str = "2.2.0", wait: float = 0) -> list[object]:
+    """Arguments of a pull of the smallest bundle."""
+    reference = ["--source", source, "--name", "fashion-mnist-mlp", "--version", version]
+    return ["pull", *reference, "--into", into, "--wait", wait, *more]
 
 
 @pytest.fixture(params=["http", "folder"])
@@ -37,8 +38,8 @@ def source(request: pytest.FixtureRequest, volume: Path, serve: Callable[[], str
 
 
 @pytest.mark.usefixtures("published")
-def test_a_pulled_bundle_is_the_published_one(source: str, into: Path) -> None:
-    done = run(*asked(source, into, "--digest", DIGEST))
+def test_a_pulled_bundle_equals_the_published_one(source: str, into: Path) -> None:
+    done = run(*pull(source, into, "--digest", DIGEST))
     assert (done.returncode, done.stderr) == (0, "")
     assert files(into / "bundle") == files(MLP)
     assert (into / "READY").read_text() == DIGEST
@@ -46,63 +47,63 @@ def test_a_pulled_bundle_is_the_published_one(source: str, into: Path) -> None:
 
 
 @pytest.mark.usefixtures("published")
-def test_a_rerun_needs_no_source(volume: Path, into: Path) -> None:
-    run(*asked(volume, into))
-    assert run(*asked(f"http://127.0.0.1:{free_port()}", into, "--digest", DIGEST)).returncode == 0
+def test_a_second_pull_needs_no_source(volume: Path, into: Path) -> None:
+    run(*pull(volume, into))
+    assert run(*pull(f"http://127.0.0.1:{free_port()}", into, "--digest", DIGEST)).returncode == 0
 
 
 @pytest.mark.usefixtures("published")
-def test_a_rerun_ends_in_milliseconds(volume: Path, into: Path) -> None:
-    run(*asked(volume, into))
+def test_a_second_pull_ends_in_milliseconds(volume: Path, into: Path) -> None:
+    run(*pull(volume, into))
     seconds = []
     for _ in range(5):
-        begun = time.monotonic()
-        run(*asked(volume, into))
-        seconds.append(time.monotonic() - begun)
+        started = time.monotonic()
+        run(*pull(volume, into))
+        seconds.append(time.monotonic() - started)
     assert min(seconds) < 0.5
 
 
 @pytest.mark.usefixtures("published")
-def test_a_rerun_for_another_version_pulls_that(volume: Path, into: Path, make_bundle: Callable[..., Path]) -> None:
-    run(*asked(volume, into))
+def test_a_second_pull_may_ask_for_another_version(volume: Path, into: Path, make_bundle: Callable[..., Path]) -> None:
+    run(*pull(volume, into))
     run("publish", make_bundle(version="1.1.0"), "--volume", volume)
-    assert run(*asked(volume, into, version="1.1.0")).returncode == 0
+    assert run(*pull(volume, into, version="1.1.0")).returncode == 0
     assert read_bundle(into / "bundle").version == "1.1.0"
     assert (into / "READY").read_text() == read_bundle(into / "bundle").digest
 
 
 @pytest.mark.parametrize("change", [["--digest", "0" * 64], ["--version", "9.9.9"], ["--name", "other"]])
 @pytest.mark.usefixtures("published")
-def test_a_rerun_for_what_there_is_not_is_not_ready(volume: Path, into: Path, change: list[str]) -> None:
-    run(*asked(volume, into))
-    assert run(*asked(volume, into), *change).returncode in (3, 4)
+def test_after_a_failed_pull_the_folder_is_not_ready(volume: Path, into: Path, change: list[str]) -> None:
+    run(*pull(volume, into))
+    assert run(*pull(volume, into), *change).returncode in (3, 4)
     assert not (into / "READY").exists()
 
 
-def test_a_swapped_bundle_is_not_taken(
+def test_a_replaced_bundle_is_refused(
     published: Path, source: str, into: Path, make_bundle: Callable[..., Path]
 ) -> None:
     shutil.rmtree(published)
     make_bundle(license="swapped").rename(published)
-    refused = run(*asked(source, into, "--digest", DIGEST))
+    refused = run(*pull(source, into, "--digest", DIGEST))
     assert refused.returncode == 4
     assert f"not the pinned {DIGEST}" in refused.stderr
     assert not (into / "READY").exists()
 
 
 @pytest.mark.parametrize("name", ["model.tflite", "golden/fashion-8.png"])
-def test_a_flipped_byte_is_found(published: Path, source: str, into: Path, name: str) -> None:
-    flip(published / name)
-    refused = run(*asked(source, into))
+def test_a_flipped_byte_is_detected(published: Path, source: str, into: Path, name: str) -> None:
+    flip_a_byte(published / name)
+    refused = run(*pull(source, into))
     assert refused.returncode == 4
-    assert f"2.2.0 at {source}: {name}: its sha256 is not the manifest's: " in refused.stderr
+    assert f"2.2.0 at {source}: {name}: " in refused.stderr
     assert sorted(path.name for path in into.iterdir()) == [".pull"]
 
 
 @pytest.mark.parametrize("content", [b"", b"more than " * 100_000])
-def test_a_file_of_another_size_is_found(published: Path, source: str, into: Path, content: bytes) -> None:
+def test_a_file_of_the_wrong_size_is_detected(published: Path, source: str, into: Path, content: bytes) -> None:
     (published / "model.tflite").write_bytes(content)
-    refused = run(*asked(source, into))
+    refused = run(*pull(source, into))
     assert refused.returncode == 4
     assert "bytes" in refused.stderr
 
@@ -116,80 +117,89 @@ def test_a_file_of_another_size_is_found(published: Path, source: str, into: Pat
         (b'{"labels": ["a", "b"]}', "no 'name'"),
     ],
 )
-def test_a_malformed_manifest_is_said(published: Path, source: str, into: Path, manifest: bytes, reason: str) -> None:
+def test_a_malformed_manifest_is_reported(
+    published: Path, source: str, into: Path, manifest: bytes, reason: str
+) -> None:
     (published / "model.json").write_bytes(manifest)
-    refused = run(*asked(source, into))
+    refused = run(*pull(source, into))
     assert (refused.returncode, refused.stderr.count("\n")) == (6, 1)
     assert reason in refused.stderr
 
 
 @pytest.mark.parametrize("change", [{"name": "other"}, {"version": "2.0.0"}])
-def test_a_bundle_under_a_wrong_name_is_not_taken(
+def test_a_bundle_under_the_wrong_name_is_refused(
     published: Path, source: str, into: Path, make_bundle: Callable[..., Path], change: dict[str, str]
 ) -> None:
     shutil.rmtree(published)
     make_bundle(**change).rename(published)
-    refused = run(*asked(source, into))
+    refused = run(*pull(source, into))
     assert refused.returncode == 6
-    assert "its manifest says" in refused.stderr
+    assert "the manifest is for" in refused.stderr
 
 
 @pytest.mark.parametrize("path", ["../evil", "../../evil", "/tmp/evil"])
-def test_no_path_leaves_the_folder(
+def test_no_path_in_a_manifest_may_leave_the_folder(
     published: Path, source: str, into: Path, make_bundle: Callable[..., Path], path: str
 ) -> None:
     listed = json.loads((MLP / "model.json").read_text())["files"]
     shutil.rmtree(published)
     make_bundle(files={**listed, path: listed["model.tflite"]}).rename(published)
-    assert run(*asked(source, into)).returncode == 6
+    assert run(*pull(source, into)).returncode == 6
     assert not list(into.parent.rglob("evil"))
     assert not Path("/tmp/evil").exists()
 
 
 @pytest.mark.usefixtures("published")
-def test_a_version_that_is_not_there_is_named_with_what_to_do(source: str, into: Path) -> None:
-    refused = run(*asked(source, into, version="1.2.0", wait=0.3))
+def test_a_missing_version_is_named_with_what_to_do(source: str, into: Path) -> None:
+    refused = run(*pull(source, into, version="1.2.0", wait=0.3))
     assert (refused.returncode, refused.stderr.count("\n")) == (3, 1)
     assert refused.stderr.startswith(f"model-init: no fashion-mnist-mlp 1.2.0 at {source} after 0.3 s: ")
-    remedy = 'publish it with "lookbook model publish"' if source.startswith("http") else f"copy the bundle to {source}"
-    assert remedy in refused.stderr
+    advice = 'publish it with "lookbook model publish"' if source.startswith("http") else f"copy the bundle to {source}"
+    assert advice in refused.stderr
 
 
-def test_a_source_that_is_not_reached_is_named(into: Path) -> None:
+def test_an_unreachable_source_is_named_with_what_to_check(into: Path) -> None:
     place = f"http://127.0.0.1:{free_port()}"
-    refused = run(*asked(place, into, wait=0.3))
+    refused = run(*pull(place, into, wait=0.3))
     assert (refused.returncode, refused.stderr.count("\n")) == (7, 1)
-    assert f"{place} not reached for 0.3 s ([Errno 111] Connection refused)" in refused.stderr
+    assert f"{place} not reachable for 0.3 s ([Errno 111] Connection refused): check that it is" in refused.stderr
 
 
-def test_a_source_that_answers_with_errors_is_not_reached(into: Path) -> None:
+def test_a_missing_volume_is_named_with_what_to_check(into: Path) -> None:
+    refused = run(*pull(into / "nowhere", into, wait=0.3))
+    assert refused.returncode == 7
+    assert f"{into}/nowhere not reachable for 0.3 s (no such folder): check that the volume" in refused.stderr
+
+
+def test_a_source_that_responds_with_errors_counts_as_unreachable(into: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        process = start(*asked(f"http://127.0.0.1:{server.getsockname()[1]}", into), stderr=subprocess.PIPE)
+        process = start(*pull(f"http://127.0.0.1:{server.getsockname()[1]}", into), stderr=subprocess.PIPE)
         connection, _ = server.accept()
         connection.recv(65536)
         connection.sendall(b"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n")
-        said = process.communicate(timeout=30)[1]
+        output = process.communicate(timeout=30)[1]
         connection.close()
     assert process.returncode == 7
-    assert b"it answers 500 Broken" in said
+    assert b"HTTP status 500 Broken" in output
 
 
-def test_a_connection_that_ends_early_is_no_bundle(into: Path) -> None:
+def test_a_connection_that_closes_early_counts_as_unreachable(into: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         place = f"http://127.0.0.1:{server.getsockname()[1]}"
-        process = start(*asked(place, into), stderr=subprocess.PIPE)
+        process = start(*pull(place, into), stderr=subprocess.PIPE)
         connection, _ = server.accept()
         connection.recv(65536)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}")
         connection.close()
-        said = process.communicate(timeout=30)[1]
+        output = process.communicate(timeout=30)[1]
     assert process.returncode == 7
-    assert b"the connection ended early" in said
+    assert b"the connection closed early" in output
 
 
-def test_it_waits_for_a_server_and_for_a_version(volume: Path, serve: Callable[[int], str], into: Path) -> None:
+def test_it_waits_for_the_server_and_for_the_version(volume: Path, serve: Callable[[int], str], into: Path) -> None:
     port = free_port()
-    process = start(*asked(f"http://127.0.0.1:{port}", into, wait=60), stdout=subprocess.PIPE)
+    process = start(*pull(f"http://127.0.0.1:{port}", into, wait=60), stdout=subprocess.PIPE)
+    assert process.stdout
     assert process.stdout.readline().startswith(b"waiting up to 60 s for fashion-mnist-mlp 2.2.0 at http://")
     serve(port)
     assert run("publish", MLP, "--volume", volume).returncode == 0
@@ -199,7 +209,8 @@ def test_it_waits_for_a_server_and_for_a_version(volume: Path, serve: Callable[[
 
 
 def test_it_can_be_terminated_while_it_waits(into: Path) -> None:
-    process = start(*asked(f"http://127.0.0.1:{free_port()}", into, wait=60), stdout=subprocess.PIPE)
+    process = start(*pull(f"http://127.0.0.1:{free_port()}", into, wait=60), stdout=subprocess.PIPE)
+    assert process.stdout
     process.stdout.readline()
     process.send_signal(signal.SIGTERM)
     assert process.wait(5) == 128 + signal.SIGTERM
@@ -207,32 +218,32 @@ def test_it_can_be_terminated_while_it_waits(into: Path) -> None:
 
 
 @pytest.mark.usefixtures("published")
-def test_a_full_disk_is_said_in_one_line(source: str, small_disk: Path) -> None:
-    refused = run(*asked(source, small_disk, wait=60))
+def test_a_full_disk_is_reported_in_one_line(source: str, small_disk: Path) -> None:
+    refused = run(*pull(source, small_disk, wait=60))
     assert refused.returncode == 5
-    assert refused.stderr == f"model-init: no space left in {small_disk}: give that volume more room\n"
+    assert refused.stderr == f"model-init: no space left in {small_disk}: enlarge that volume\n"
     assert not (small_disk / "READY").exists()
 
 
 @pytest.mark.usefixtures("published")
-def test_a_pull_that_is_killed_is_never_ready_with_less(volume: Path, into: Path) -> None:
-    moments = random.Random(4)  # the same moments in every run
-    begun = time.monotonic()
-    run(*asked(volume, into))
-    whole = time.monotonic() - begun
+def test_a_killed_pull_is_not_ready_with_an_incomplete_bundle(volume: Path, into: Path) -> None:
+    moments = random.Random(4)  # the same in every run
+    started = time.monotonic()
+    run(*pull(volume, into))
+    duration = time.monotonic() - started
     for _ in range(12):
         shutil.rmtree(into)
         into.mkdir()
-        process = start(*asked(volume, into), stdout=subprocess.DEVNULL)
-        time.sleep(moments.uniform(0.5, 1.1) * whole)
+        process = start(*pull(volume, into), stdout=subprocess.DEVNULL)
+        time.sleep(moments.uniform(0.5, 1.1) * duration)
         process.kill()
         process.wait()
         assert not (into / "READY").exists() or files(into / "bundle") == files(MLP)
-        assert run(*asked(volume, into)).returncode == 0
+        assert run(*pull(volume, into)).returncode == 0
         assert files(into / "bundle") == files(MLP)
         assert not list(into.glob(".*"))
 
 
 @pytest.mark.parametrize("place", ["ftp://host/", "relative", "http://", "http://host:port"])
-def test_a_source_that_can_be_none_is_a_wrong_argument(into: Path, place: str) -> None:
-    assert run(*asked(place, into)).returncode == 2
+def test_an_impossible_source_is_a_wrong_argument(into: Path, place: str) -> None:
+    assert run(*pull(place, into)).returncode == 2

@@ -33,9 +33,10 @@ def receive(volume: Path, tar: bytes, size: int | None = None) -> "subprocess.Co
     return subprocess.run(command, env=ENVIRONMENT, input=tar, capture_output=True, timeout=60)
 
 
-def test_it_ends_at_the_count_though_the_input_stays_open(volume: Path) -> None:
+def test_it_ends_after_the_last_byte_even_if_the_input_stays_open(volume: Path) -> None:
     tar = packed(FILES)
     process = start("receive", "--bytes", len(tar), "--volume", volume, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin
     process.stdin.write(tar)
     process.stdin.flush()
     assert process.wait(30) == 0
@@ -43,11 +44,11 @@ def test_it_ends_at_the_count_though_the_input_stays_open(volume: Path) -> None:
     assert files(volume / "fashion-mnist-mlp/2.2.0") == FILES
 
 
-def test_receiving_again_verifies_and_says_so(volume: Path) -> None:
+def test_receiving_again_only_verifies(volume: Path) -> None:
     receive(volume, packed(FILES))
     again = receive(volume, packed(FILES))
     assert again.returncode == 0
-    assert b"stood there already" in again.stdout
+    assert b"already published" in again.stdout
 
 
 @pytest.mark.parametrize(
@@ -56,11 +57,11 @@ def test_receiving_again_verifies_and_says_so(volume: Path) -> None:
         (packed({**FILES, "../evil": b"x"}), "outside the bundle"),
         (packed({**FILES, "/tmp/evil": b"x"}), "outside the bundle"),
         (packed({**FILES, "notes.txt": b"x"}), "is not in the manifest"),
-        (packed(FILES, tarfile.SYMTYPE), "is no file"),
-        (packed(FILES, tarfile.LNKTYPE), "is no file"),
-        (packed(FILES, tarfile.CHRTYPE), "is no file"),
+        (packed(FILES, tarfile.SYMTYPE), "is not a regular file"),
+        (packed(FILES, tarfile.LNKTYPE), "is not a regular file"),
+        (packed(FILES, tarfile.CHRTYPE), "is not a regular file"),
         (packed({f"golden/{count}": b"" for count in range(1001)}), "more than 1000 files"),
-        (b"no tar at all" * 1000, "no tar of a bundle"),
+        (b"no tar at all" * 1000, "not a tar of a bundle"),
         (packed({name: data for name, data in FILES.items() if name != "model.tflite"}), "model.tflite: No such file"),
         (packed({**FILES, "model.tflite": b"swapped"}), "7 bytes where the manifest says"),
     ],
@@ -74,7 +75,7 @@ def test_a_bad_tar_is_refused_in_one_line(volume: Path, tar: bytes, reason: str)
     assert not Path("/tmp/evil").exists()
 
 
-def test_a_member_larger_than_the_count_is_refused(volume: Path) -> None:
+def test_a_file_larger_than_the_announced_size_is_refused(volume: Path) -> None:
     entry = tarfile.TarInfo("model.tflite")
     entry.size = 10_000_000_000
     tar = entry.tobuf() + b"\0" * 10_000
@@ -83,15 +84,15 @@ def test_a_member_larger_than_the_count_is_refused(volume: Path) -> None:
     assert f"or {len(tar)} bytes" in refused.stderr.decode()
 
 
-def test_an_input_that_ends_early_publishes_nothing(volume: Path) -> None:
+def test_truncated_input_publishes_nothing(volume: Path) -> None:
     tar = packed(FILES)
     refused = receive(volume, tar[:50_000], len(tar))
     assert refused.returncode == 1
-    assert f"50000 of {len(tar)} bytes came, then the input ended" in refused.stderr.decode()
+    assert f"50000 of {len(tar)} bytes, then the input ended" in refused.stderr.decode()
     assert not (volume / "fashion-mnist-mlp").exists()
 
 
-def test_terminated_it_leaves_nothing_behind(volume: Path) -> None:
+def test_nothing_is_left_behind_when_terminated(volume: Path) -> None:
     process = start("receive", "--bytes", 1000, "--volume", volume, stdin=subprocess.PIPE)
     until(lambda: list(volume.glob(".publish-*")))
     process.send_signal(signal.SIGTERM)

@@ -8,16 +8,16 @@ import requests
 
 from tests.support.places import MLP
 
-STANDING = "/fashion-mnist-mlp/2.2.0"
+BUNDLE = "/fashion-mnist-mlp/2.2.0"
 
 
 def get(url: str, path: str, method: str = "GET") -> tuple[int, bytes]:
-    """Status and body, with the path sent as it stands."""
+    """Status and body; the path is sent unchanged."""
     address = urlsplit(url)
     with socket.create_connection((address.hostname, address.port), 10) as sock:
         sock.sendall(f"{method} {path} HTTP/1.0\r\n\r\n".encode())
-        answer = b"".join(iter(lambda: sock.recv(65536), b""))
-    head, _, body = answer.partition(b"\r\n\r\n")
+        response = b"".join(iter(lambda: sock.recv(65536), b""))
+    head, _, body = response.partition(b"\r\n\r\n")
     return int(head.split()[1]), body
 
 
@@ -25,19 +25,19 @@ def get(url: str, path: str, method: str = "GET") -> tuple[int, bytes]:
 def test_it_serves_the_files_of_bundles(serve: Callable[[], str]) -> None:
     url = serve()
     for name in ("model.json", "model.tflite", "golden/fashion-8.png"):
-        assert requests.get(f"{url}{STANDING}/{name}", timeout=10).content == (MLP / name).read_bytes()
-    assert get(url, f"{STANDING}/model.json", "HEAD") == (200, b"")
+        assert requests.get(f"{url}{BUNDLE}/{name}", timeout=10).content == (MLP / name).read_bytes()
+    assert get(url, f"{BUNDLE}/model.json", "HEAD") == (200, b"")
     assert get(url, "/livez") == (200, b"ok\n")
 
 
-def test_it_serves_what_is_published_while_it_runs(volume: Path, serve: Callable[[], str]) -> None:
+def test_it_serves_bundles_that_are_published_while_it_runs(volume: Path, serve: Callable[[], str]) -> None:
     url = serve()
-    assert get(url, f"{STANDING}/model.json")[0] == 404
+    assert get(url, f"{BUNDLE}/model.json")[0] == 404
     (volume / "fashion-mnist-mlp").mkdir()
-    (volume / STANDING[1:]).symlink_to(volume / ".elsewhere")
+    (volume / BUNDLE[1:]).symlink_to(volume / ".elsewhere")
     (volume / ".elsewhere").mkdir()
     (volume / ".elsewhere/model.json").write_text("{}")
-    assert get(url, f"{STANDING}/model.json") == (200, b"{}")
+    assert get(url, f"{BUNDLE}/model.json") == (200, b"{}")
 
 
 @pytest.mark.parametrize(
@@ -46,28 +46,28 @@ def test_it_serves_what_is_published_while_it_runs(volume: Path, serve: Callable
         "/",
         "/fashion-mnist-mlp",
         "/fashion-mnist-mlp/",
-        STANDING,
-        f"{STANDING}/",
-        f"{STANDING}/golden",
-        f"{STANDING}/golden/",
-        f"{STANDING}/nothing",
-        f"{STANDING}/.hidden",
-        f"{STANDING}/golden/.hidden",
+        BUNDLE,
+        f"{BUNDLE}/",
+        f"{BUNDLE}/golden",
+        f"{BUNDLE}/golden/",
+        f"{BUNDLE}/nothing",
+        f"{BUNDLE}/.hidden",
+        f"{BUNDLE}/golden/.hidden",
         "/.publish-1/bundle/model.json",
-        f"{STANDING}/../../../secret",
-        f"{STANDING}/%2e%2e/%2e%2e/%2e%2e/secret",
-        f"{STANDING}/..%2f..%2f..%2fsecret",
-        f"/..{STANDING}/model.json",
+        f"{BUNDLE}/../../../secret",
+        f"{BUNDLE}/%2e%2e/%2e%2e/%2e%2e/secret",
+        f"{BUNDLE}/..%2f..%2f..%2fsecret",
+        f"/..{BUNDLE}/model.json",
         "//etc/passwd",
         "/a//etc/passwd",
-        f"{STANDING}/outside/secret",
-        f"{STANDING}/link",
-        f"{STANDING}/model.json%00",
-        f"{STANDING}/{'a' * 3000}",
+        f"{BUNDLE}/outside/secret",
+        f"{BUNDLE}/link",
+        f"{BUNDLE}/model.json%00",
+        f"{BUNDLE}/{'a' * 3000}",
         "/livez/",
     ],
 )
-def test_it_gives_nothing_else(volume: Path, published: Path, serve: Callable[[], str], path: str) -> None:
+def test_it_serves_nothing_else(volume: Path, published: Path, serve: Callable[[], str], path: str) -> None:
     (volume.parent / "secret").write_text("secret")
     (published / "outside").symlink_to(volume.parent)
     (published / "link").symlink_to("/etc/passwd")
@@ -79,8 +79,8 @@ def test_it_gives_nothing_else(volume: Path, published: Path, serve: Callable[[]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_it_only_reads(published: Path, serve: Callable[[], str], method: str) -> None:
-    answer = requests.request(method, f"{serve()}{STANDING}/model.json", data=b"x", timeout=10)
-    assert (answer.status_code, answer.text) == (405, "405 Method Not Allowed\n")
-    assert answer.headers["Allow"] == "GET, HEAD"
+def test_it_is_read_only(published: Path, serve: Callable[[], str], method: str) -> None:
+    response = requests.request(method, f"{serve()}{BUNDLE}/model.json", data=b"x", timeout=10)
+    assert (response.status_code, response.text) == (405, "405 Method Not Allowed\n")
+    assert response.headers["Allow"] == "GET, HEAD"
     assert (published / "model.json").read_bytes() == (MLP / "model.json").read_bytes()
