@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lookbook.model.bundle import read_bundle
 from lookbook.model.inference import Classifier
+from lookbook.model.pillow import configure_pillow
 from lookbook.model.preprocessing import preprocess
 from lookbook.settings import Settings
 
@@ -66,6 +67,7 @@ def _measure(case: Case, seconds: int) -> tuple[str, ...]:
 
 def _invoke_ms(sample: Sample) -> float:
     """CPU milliseconds in the engine for one picture, in this process."""
+    configure_pillow()
     classifier = Classifier(read_bundle(sample.model))
     array = preprocess(sample.picture.read_bytes(), classifier.bundle.input, Settings().max_pixels)
     began, count = time.process_time(), 0

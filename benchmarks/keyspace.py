@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 from cassandra.cluster import Session
 from lookbook.settings import Settings
-from lookbook.store.connection import FAILURES, open_cluster
-from lookbook.store.schema import apply
+from lookbook.store.cassandra.cluster import DRIVER_ERRORS, open_cluster
+from lookbook.store.cassandra.schema import apply_schema
 
 _TABLES = ("predictions", "buckets", "thumbnails", "idempotency_keys")
 _DDL_SECONDS = 60
@@ -23,7 +23,7 @@ def unreachable() -> str | None:
     cluster = open_cluster(settings)
     try:
         cluster.connect()
-    except FAILURES:
+    except DRIVER_ERRORS:
         return f"no answer at {settings.cassandra_contact_points}:{settings.cassandra_port}"
     finally:
         cluster.shutdown()
@@ -38,7 +38,7 @@ def keyspace(name: str) -> Iterator[tuple[Settings, Session]]:
     try:
         session = cluster.connect()
         _drop(session, name)
-        apply(session, settings)
+        apply_schema(session, settings)
         for table in _TABLES:
             # Cassandra would keep a copy of what is dropped.
             session.execute(f"ALTER TABLE {name}.{table} WITH allow_auto_snapshot = false", timeout=_DDL_SECONDS)

@@ -10,7 +10,7 @@ from uuid import UUID
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Session
 from cassandra.concurrent import execute_concurrent
 from cassandra.query import BatchStatement, BatchType
-from lookbook.prediction import FIRST_YEAR, bucket, created_at, id_maker, order, shard
+from lookbook.prediction import FIRST_YEAR, bucket, created_at, id_maker, shard, sort_key
 
 _HOUR = 3600 * 10**9
 _SILENCE = 180 * 24 * _HOUR
@@ -61,13 +61,13 @@ def fill_sqlite(path: str, ids: Sequence[UUID]) -> None:
         connection.executemany(
             "INSERT INTO predictions (key, file_name, labels, scores, model_name, model_version)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            ((order(id), *tail) for id in ids),
+            ((sort_key(id), *tail) for id in ids),
         )
     connection.close()
 
 
 def fill_cassandra(session: Session, keyspace: str, ids: Sequence[UUID]) -> None:
-    """Into tables that schema.apply has made, a partition's rows in batches; the directory with them."""
+    """Into tables that apply_schema() has made, a partition's rows in batches; the directory with them."""
     profile = session.execution_profile_clone_update(EXEC_PROFILE_DEFAULT, request_timeout=_LOAD_SECONDS)
     execute_concurrent(
         session,

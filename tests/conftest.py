@@ -23,11 +23,12 @@ from flask.testing import FlaskClient
 from lookbook.http.app import create_app
 from lookbook.model.bundle import Bundle, read_bundle
 from lookbook.model.inference import Classifier
+from lookbook.model.pillow import configure_pillow
 from lookbook.settings import Settings
 from lookbook.store import Store
 from lookbook.store.cassandra import CassandraStore
-from lookbook.store.connection import FAILURES, open_cluster
-from lookbook.store.schema import apply
+from lookbook.store.cassandra.cluster import DRIVER_ERRORS, open_cluster
+from lookbook.store.cassandra.schema import apply_schema
 from lookbook.store.sqlite import SqliteStore
 from werkzeug.test import TestResponse
 
@@ -55,6 +56,7 @@ class Client(FlaskClient):
         return answer
 
 
+configure_pillow()
 Flask.test_client_class = Client
 contract.check_requests(SERVICES)
 
@@ -107,7 +109,7 @@ def cassandra_session(cassandra_server: Settings) -> Iterator[Session]:
     """A session with the tests' keyspace in place."""
     with open_cluster(cassandra_server) as cluster:
         session = cluster.connect()
-        apply(session, cassandra_server)
+        apply_schema(session, cassandra_server)
         yield session
         _alter(session, f"DROP KEYSPACE {cassandra_server.cassandra_keyspace}")
 
@@ -119,7 +121,7 @@ def cassandra(cassandra_server: Settings, cassandra_session: Session) -> Iterato
     def reached() -> bool:
         try:
             cassandra_session.execute("SELECT key FROM system.local")
-        except FAILURES:
+        except DRIVER_ERRORS:
             return False
         return True
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 from lookbook.model.bundle import InputSpec
-from lookbook.model.preprocessing import decode, to_array
+from lookbook.model.decoding import decode
+from lookbook.model.preprocessing import to_array
 from numpy.typing import NDArray
 from PIL import Image
 

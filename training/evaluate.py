@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from lookbook.model.bundle import read_bundle
 from lookbook.model.inference import Classifier
+from lookbook.model.pillow import configure_pillow
 from lookbook.model.preprocessing import preprocess
 from numpy.typing import NDArray
 from PIL import Image
@@ -153,6 +154,7 @@ def table(sets: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def main() -> None:
+    configure_pillow()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--fashion", type=Path, help="folder of Fashion-MNIST's four .gz files")

@@ -10,6 +10,7 @@ import keras
 from lookbook.build.writer import convert, write_bundle
 from lookbook.model.bundle import read_bundle
 from lookbook.model.inference import Classifier
+from lookbook.model.pillow import configure_pillow
 from PIL import Image
 
 from training import network
@@ -26,6 +27,7 @@ LICENCES = {
 
 
 def main() -> None:
+    configure_pillow()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=("lookbook-clothes", "fashion-mnist-mlp"))
     parser.add_argument("version")

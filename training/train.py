@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 from lookbook.model.bundle import InputSpec
+from lookbook.model.pillow import configure_pillow
 
 from training import network, pretrained
 from training.batches import Clothes, arrays, fashion_arrays
@@ -155,6 +156,7 @@ def _fit(model: keras.Model, data: Clothes, work: Path, epochs: int) -> None:
 
 
 def main() -> None:
+    configure_pillow()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=("lookbook-clothes", "fashion-mnist-mlp"))
     parser.add_argument("--fashion", type=Path, required=True, help="folder of Fashion-MNIST's four .gz files")

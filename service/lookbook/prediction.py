@@ -68,13 +68,13 @@ def shard(id: UUID) -> int:
     return id.clock_seq_low
 
 
-def order(id: UUID) -> bytes:
+def sort_key(id: UUID) -> bytes:
     """Sixteen bytes that sort as Cassandra sorts a timeuuid."""
     return id.time.to_bytes(8) + ((id.int & 0xFFFFFFFFFFFFFFFF) ^ _SIGNS).to_bytes(8)
 
 
-def from_order(key: bytes) -> UUID:
-    """The id whose order() is `key`."""
+def from_sort_key(key: bytes) -> UUID:
+    """The id whose sort_key() is `key`."""
     return _uuid(int.from_bytes(key[:8]), int.from_bytes(key[8:]) ^ _SIGNS)
 
 

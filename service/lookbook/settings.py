@@ -4,7 +4,6 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from lookbook.errors import SettingsError
@@ -109,11 +108,3 @@ def _parse(name: str, text: str, entry: "dataclasses.Field[Any]") -> Any:
 def _is_address(text: str) -> bool:
     match = _ADDRESS.fullmatch(text)
     return match is not None and int(match[2]) <= 65535
-
-
-def model_folder(settings: Settings) -> Path:
-    """The bundle's folder; a relative one is looked for here, in the source tree, and in the installed package."""
-    here = Path(settings.model)
-    package = Path(__file__).parent
-    folders = (here, package.parent.parent / here, package / here)
-    return next((folder for folder in folders if folder.exists()), here)

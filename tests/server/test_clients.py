@@ -39,4 +39,4 @@ def test_a_public_client_classifies_photographs(serve: Callable[..., Service], k
     ids = found["parameters"]["prediction_ids"].split(",")
     records = [requests.get(f"{service.url}/v1/predictions/{id}", timeout=5).json() for id in ids]
     assert [record["label"] for record in records] == list(SHOWN.values())
-    assert found["refusal"] == [415, "picture 0: the file is not a JPEG, PNG or WebP picture"]
+    assert found["refusal"] == [415, "image 0: the file is not a JPEG, PNG or WebP image"]

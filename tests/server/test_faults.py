@@ -16,7 +16,7 @@ from cassandra.cluster import Session
 from lookbook.prediction import id_maker
 from lookbook.settings import Settings
 from lookbook.store.cassandra import CassandraStore
-from lookbook.store.connection import FAILURES, open_cluster
+from lookbook.store.cassandra.cluster import DRIVER_ERRORS, open_cluster
 
 from tests.support.load import kill_under_load, liveness, one_key_at_once
 from tests.support.places import BAG, CASSANDRA_PORT, CONTAINER
@@ -86,7 +86,7 @@ def answers(settings: Settings) -> bool:
     try:
         with open_cluster(settings) as cluster:
             cluster.connect(settings.cassandra_keyspace).execute("SELECT key FROM idempotency_keys LIMIT 1")
-    except FAILURES:
+    except DRIVER_ERRORS:
         return False
     return True
 
@@ -144,7 +144,7 @@ def password_is(session: Session, role: str, password: str) -> bool:
     """Change a password; Cassandra refuses to do so again within five seconds."""
     try:
         session.execute(f"ALTER ROLE {role} WITH PASSWORD = '{password}'")
-    except FAILURES:
+    except DRIVER_ERRORS:
         return False
     return True
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from lookbook.settings import Settings
-from lookbook.store.connection import FAILURES, Connection, open_cluster
+from lookbook.store.cassandra.cluster import DRIVER_ERRORS, open_cluster
+from lookbook.store.cassandra.connection import Connection
 
 from tests.support.requirements import lacking
 from tests.support.running import ENCRYPTED, docker, free_port, until
@@ -52,12 +53,12 @@ def test_a_ring_with_tls(encrypted: Settings) -> None:
 def test_another_authority_is_not_trusted(encrypted: Settings, tmp_path: Path) -> None:
     other = tmp_path / "other.crt"
     other.write_text(ssl.DER_cert_to_PEM_cert(ssl.create_default_context().get_ca_certs(binary_form=True)[0]))
-    with pytest.raises(FAILURES):
+    with pytest.raises(DRIVER_ERRORS):
         release_version(replace(encrypted, cassandra_ca_file=str(other)))
 
 
 def test_a_ring_with_tls_refuses_those_without(encrypted: Settings) -> None:
-    with pytest.raises(FAILURES):
+    with pytest.raises(DRIVER_ERRORS):
         release_version(replace(encrypted, cassandra_ca_file=""))
 
 

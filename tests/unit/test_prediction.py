@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
-from lookbook.prediction import bucket, created_at, first_id, from_order, id_maker, order, shard
+from lookbook.prediction import bucket, created_at, first_id, from_sort_key, id_maker, shard, sort_key
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 
@@ -23,7 +23,7 @@ def test_an_id_carries_its_time_and_bucket() -> None:
 def test_ids_never_go_back_when_the_clock_does() -> None:
     times = iter([2_000_000_000 * 10**9, 1_900_000_000 * 10**9, 1_900_000_000 * 10**9])
     make = id_maker(clock=lambda: next(times))
-    made = [order(make()) for _ in range(3)]
+    made = [sort_key(make()) for _ in range(3)]
     assert made == sorted(set(made))
 
 
@@ -51,7 +51,7 @@ def test_an_id_comes_back_from_its_order(stamp: int, low: int) -> None:
         fields=(stamp & 0xFFFFFFFF, stamp >> 32 & 0xFFFF, 0x1000 | stamp >> 48, id.clock_seq_hi_variant,
                 id.clock_seq_low, id.node)
     )  # fmt: skip
-    assert from_order(order(id)) == id
+    assert from_sort_key(sort_key(id)) == id
 
 
 @given(st.datetimes(datetime(2020, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)))
@@ -60,6 +60,6 @@ def test_first_id_is_below_every_id_of_its_moment_and_above_those_before(moment:
     at = id_maker(clock=lambda: ticks)()
     before = id_maker(clock=lambda: ticks - 100)()
     if created_at(at) == moment:
-        assert order(first_id(moment)) <= order(at)
+        assert sort_key(first_id(moment)) <= sort_key(at)
     if ticks > nanoseconds(datetime(2020, 1, 2, tzinfo=UTC)):
-        assert order(before) < order(first_id(moment)) or created_at(before) == moment
+        assert sort_key(before) < sort_key(first_id(moment)) or created_at(before) == moment

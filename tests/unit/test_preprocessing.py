@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lookbook.errors import ImageTooLarge, InvalidImage, UnsupportedMediaType
 from lookbook.model.bundle import InputSpec
+from lookbook.model.decoding import FORMATS, decode
 from lookbook.model.inference import Classifier
-from lookbook.model.preprocessing import FORMATS, decode, preprocess, thumbnail, to_array
+from lookbook.model.preprocessing import preprocess, to_array
+from lookbook.model.thumbnails import make_thumbnail
 from PIL import Image
 
 from tests.support.images import encoded
@@ -240,7 +242,7 @@ def test_padding_centres_the_picture() -> None:
 
 
 def test_a_thumbnail_is_a_small_webp() -> None:
-    image = Image.open(io.BytesIO(thumbnail(Image.open(PHOTOS / "shirt.jpg"))))
+    image = Image.open(io.BytesIO(make_thumbnail(Image.open(PHOTOS / "shirt.jpg"))))
     assert image.format == "WEBP"
     assert max(image.size) == 96
 
@@ -322,4 +324,4 @@ def test_thousands_of_mutated_pictures_end_in_an_answer_or_a_refusal(form: str) 
             continue
         else:
             assert np.isfinite(to_array(image, SPEC)).all()
-            assert thumbnail(image)
+            assert make_thumbnail(image)

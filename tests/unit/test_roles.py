@@ -5,9 +5,9 @@ import pytest
 from cassandra import Unauthorized
 from cassandra.cluster import NoHostAvailable, Session
 from lookbook.settings import Settings
-from lookbook.store import roles
-from lookbook.store.connection import FAILURES, open_cluster
-from lookbook.store.roles import admit_service
+from lookbook.store.cassandra import roles
+from lookbook.store.cassandra.cluster import DRIVER_ERRORS, open_cluster
+from lookbook.store.cassandra.roles import ensure_service_role
 
 from tests.support.running import until
 
@@ -19,7 +19,7 @@ def service(cassandra: Settings, cassandra_session: Session) -> Settings:
     """Settings of a service whose role has been made."""
     name = f"Role {uuid.uuid4().hex[:12]}"
     asked = replace(cassandra, cassandra_service_username=name, cassandra_service_password='it\'s "secret"')
-    admit_service(cassandra_session, asked)
+    ensure_service_role(cassandra_session, asked)
     yield replace(cassandra, cassandra_username=name, cassandra_password='it\'s "secret"')
     cassandra_session.execute(f'DROP ROLE "{name}"')
 
@@ -48,10 +48,10 @@ def test_a_new_password_is_taken(service: Settings, cassandra_session: Session) 
     def taken() -> bool:
         """Cassandra changes a password once in five seconds, and remembers the old one for two."""
         try:
-            admit_service(cassandra_session, renewed)
+            ensure_service_role(cassandra_session, renewed)
             with open_cluster(replace(service, cassandra_password="another")) as cluster:
                 cluster.connect()
-        except FAILURES:
+        except DRIVER_ERRORS:
             return False
         return True
 
@@ -66,4 +66,4 @@ def test_a_busy_node_is_no_refused_login(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(roles, "open_cluster", busy)
     with pytest.raises(NoHostAvailable):
-        roles.way_in(Settings())
+        roles.superuser_settings(Settings())

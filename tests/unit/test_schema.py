@@ -7,7 +7,7 @@ import pytest
 from cassandra.cluster import Session
 from lookbook.errors import SettingsError
 from lookbook.settings import Settings
-from lookbook.store.schema import apply, compaction
+from lookbook.store.cassandra.schema import apply_schema, compaction_options
 
 pytestmark = pytest.mark.cassandra
 
@@ -21,7 +21,7 @@ def tables(session: Session, keyspace: str) -> dict[str, tuple[object, dict[str,
 
 def test_a_second_run_changes_nothing(cassandra: Settings, cassandra_session: Session) -> None:
     before = tables(cassandra_session, cassandra.cassandra_keyspace)
-    apply(cassandra_session, cassandra)
+    apply_schema(cassandra_session, cassandra)
     assert tables(cassandra_session, cassandra.cassandra_keyspace) == before
     assert set(before) == {"predictions", "buckets", "thumbnails", "idempotency_keys"}
 
@@ -29,25 +29,25 @@ def test_a_second_run_changes_nothing(cassandra: Settings, cassandra_session: Se
 def test_a_new_retention_alters_the_compaction(cassandra: Settings, cassandra_session: Session) -> None:
     keyspace = cassandra.cassandra_keyspace
     month = 30 * 24 * 60 * 60
-    apply(cassandra_session, replace(cassandra, retention=month))
+    apply_schema(cassandra_session, replace(cassandra, retention=month))
     windowed = tables(cassandra_session, keyspace)["predictions"][1]
     assert windowed["class"].endswith("TimeWindowCompactionStrategy")
     assert (windowed["compaction_window_size"], windowed["compaction_window_unit"]) == ("1440", "MINUTES")
-    apply(cassandra_session, cassandra)
+    apply_schema(cassandra_session, cassandra)
     assert tables(cassandra_session, keyspace)["predictions"][1]["class"].endswith("UnifiedCompactionStrategy")
 
 
 def test_a_retention_beyond_what_cassandra_can_date_is_refused(cassandra: Settings, cassandra_session: Session) -> None:
     before = tables(cassandra_session, cassandra.cassandra_keyspace)
     with pytest.raises(SettingsError, match=r"LOOKBOOK_RETENTION=630000000: .*2038-01-19"):
-        apply(cassandra_session, replace(cassandra, retention=630_000_000))
+        apply_schema(cassandra_session, replace(cassandra, retention=630_000_000))
     assert tables(cassandra_session, cassandra.cassandra_keyspace) == before
 
 
 def test_a_table_of_a_later_version_is_left_as_it_is(cassandra: Settings, cassandra_session: Session) -> None:
     table = f"{cassandra.cassandra_keyspace}.predictions"
     cassandra_session.execute(f"ALTER TABLE {table} ADD added_later text", timeout=30)
-    apply(cassandra_session, cassandra)
+    apply_schema(cassandra_session, cassandra)
     assert cassandra_session.execute(f"SELECT added_later FROM {table}").all() == []
     cassandra_session.execute(f"ALTER TABLE {table} DROP added_later", timeout=30)
 
@@ -69,11 +69,11 @@ def test_the_command_says_what_it_did(cassandra: Settings) -> None:
 
 
 def test_a_window_is_a_thirtieth_of_the_retention_and_at_least_a_minute() -> None:
-    assert compaction(0) == {"class": "UnifiedCompactionStrategy"}
-    assert compaction(60)["compaction_window_size"] == "1"
-    assert compaction(3_000 * 60)["compaction_window_size"] == "100"
+    assert compaction_options(0) == {"class": "UnifiedCompactionStrategy"}
+    assert compaction_options(60)["compaction_window_size"] == "1"
+    assert compaction_options(3_000 * 60)["compaction_window_size"] == "100"
 
 
 def test_an_odd_keyspace_is_refused(cassandra: Settings, cassandra_session: Session) -> None:
-    with pytest.raises(SettingsError, match="not a keyspace's name"):
-        apply(cassandra_session, replace(cassandra, cassandra_keyspace="x; DROP KEYSPACE y"))
+    with pytest.raises(SettingsError, match="LOOKBOOK_CASSANDRA_KEYSPACE=x; DROP KEYSPACE y: must be"):
+        apply_schema(cassandra_session, replace(cassandra, cassandra_keyspace="x; DROP KEYSPACE y"))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from lookbook.errors import StoreUnavailable
-from lookbook.prediction import Prediction, id_maker, order
+from lookbook.prediction import Prediction, id_maker, sort_key
 from lookbook.store import Page, Query
 from lookbook.store.sqlite import SqliteStore
 
@@ -32,7 +32,7 @@ def opened(path: Path) -> Iterator[SqliteStore]:
 def expire(path: Path, count: int) -> None:
     """Put in rows that are a minute old and expired a second ago."""
     make = id_maker(clock=lambda: int((NOW - timedelta(minutes=1)).timestamp() * 10**9))
-    rows = [(order(make()), time.time() - 1) for _ in range(count)]
+    rows = [(sort_key(make()), time.time() - 1) for _ in range(count)]
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executemany("INSERT INTO predictions VALUES (?, 'a', '[\"Bag\"]', '[1.0]', 'm', '1', ?)", rows)
         connection.executemany("INSERT INTO thumbnails VALUES (?, 'picture', ?)", rows)

@@ -11,11 +11,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cassandra.cluster import ResponseFuture, Session
 from cassandra.query import BatchStatement, BatchType
-from lookbook.prediction import Prediction, bucket, first_id, id_maker, order
+from lookbook.prediction import Prediction, bucket, first_id, id_maker, sort_key
 from lookbook.settings import Settings
-from lookbook.store import MAX_ROWS, Page, Query, Status, Store, schema
+from lookbook.store import MAX_ROWS, Page, Query, Status, Store
 from lookbook.store.cassandra import CassandraStore
-from lookbook.store.connection import Connection
+from lookbook.store.cassandra.connection import Connection
+from lookbook.store.cassandra.schema import apply_schema
 
 from tests.support.records import made_at, walk
 from tests.support.running import until
@@ -33,7 +34,7 @@ def fill(store: Store, moments: list[datetime], shards: int = 1) -> list[Predict
     rows = [made_at(moment, shards, LABELS[i % 3]) for i, moment in enumerate(moments)]
     for row in rows[::2] + rows[1::2]:
         store.put(row, None)
-    return sorted(rows, key=lambda row: order(row.id), reverse=True)
+    return sorted(rows, key=lambda row: sort_key(row.id), reverse=True)
 
 
 def test_what_is_put_together_is_got(store: Store) -> None:
@@ -142,7 +143,7 @@ def test_shards_can_be_raised(open_store: Callable[..., Store]) -> None:
     before = fill(open_store(), [START - timedelta(seconds=i) for i in range(40)])
     later = open_store(shards=5)
     after = fill(later, [START + timedelta(seconds=i, milliseconds=i) for i in range(1, 40)], shards=5)
-    rows = sorted(before + after, key=lambda row: order(row.id), reverse=True)
+    rows = sorted(before + after, key=lambda row: sort_key(row.id), reverse=True)
     for limit in (1, 10, 100):
         assert walk(later, limit) == rows
     assert all(later.get(row.id) == row for row in rows)
@@ -171,7 +172,7 @@ def test_a_page_of_many_shards_reads_few_rows(
 ) -> None:
     store = open_store(shards=shards)
     make = id_maker(shards)
-    ids = sorted((make() for _ in range(3_000)), key=order, reverse=True)
+    ids = sorted((make() for _ in range(3_000)), key=sort_key, reverse=True)
     rows = [Prediction(id, "", (("Bag", 1.0),), "model", "1.0.0") for id in ids]
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda row: store.put(row, None), rows))
@@ -265,7 +266,7 @@ def test_a_lower_retention_hides_nothing_that_is_kept(
     open_store: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Without the time by which an entry of the directory outlives its rows.
-    monkeypatch.setattr("lookbook.store.cassandra.entry_seconds", lambda retention: retention)
+    monkeypatch.setattr("lookbook.store.cassandra.store.bucket_ttl", lambda retention: retention)
     kept, gone = made_at(START), made_at(START + timedelta(seconds=1))
     open_store(retention=0).put(kept, None)
     store = open_store(retention=2)
@@ -279,7 +280,7 @@ def test_a_lower_retention_hides_nothing_that_is_kept(
 def test_a_higher_retention_keeps_its_rows_in_the_list(
     open_store: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lookbook.store.cassandra.entry_seconds", lambda retention: retention)
+    monkeypatch.setattr("lookbook.store.cassandra.store.bucket_ttl", lambda retention: retention)
     gone, kept = made_at(START), made_at(START + timedelta(seconds=1))
     open_store(retention=2).put(gone, None)
     store = open_store(retention=60)
@@ -292,9 +293,9 @@ def test_a_higher_retention_keeps_its_rows_in_the_list(
 def ten_seconds(cassandra: Settings, cassandra_session: Session) -> Iterator[Settings]:
     """Settings with a short retention, and tables for it."""
     settings = replace(cassandra, retention=10)
-    schema.apply(cassandra_session, settings)
+    apply_schema(cassandra_session, settings)
     yield settings
-    schema.apply(cassandra_session, cassandra)
+    apply_schema(cassandra_session, cassandra)
 
 
 @pytest.mark.cassandra

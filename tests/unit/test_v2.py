@@ -255,7 +255,10 @@ def test_a_malformed_request_is_named(client: FlaskClient, body: bytes, complain
         ({"datatype": "UINT8", "shape": [1, 28, 28, 1], "data": ["0"] * 784}, "must be numbers"),
         ({"datatype": "FP32", "shape": [1, 28, 28, 1], "data": [10**400] * 784}, "must be numbers"),
         ({"datatype": "FP32", "shape": [1, 28, 28, 1], "data": [1e39] * 784}, "finite"),
-        ({"datatype": "FP32", "shape": [1, 28, 28, 1], "data": [1e38, -1e38] * 392}, "no finite scores"),
+        (
+            {"datatype": "FP32", "shape": [1, 28, 28, 1], "data": [1e38, -1e38] * 392},
+            "are not finite",
+        ),
         ({"datatype": "FP32", "shape": [1, 28, 28, 1], "data": [None] * 784}, "must be numbers"),
     ],
 )
@@ -304,10 +307,10 @@ def test_bad_binary_data_is_named(client: FlaskClient, blob: bytes, options: dic
 @pytest.mark.parametrize(
     ("picture", "status", "complaint"),
     [
-        (b"", 400, "picture 1: the file is empty"),
-        (b"hello", 415, "picture 1: the file is not a JPEG, PNG or WebP"),
-        (BAG.read_bytes()[:200], 400, "picture 1: the picture cannot be decoded"),
-        (BOMB, 413, "picture 1: the picture has 169.0 megapixels"),
+        (b"", 400, "image 1: the file is empty"),
+        (b"hello", 415, "image 1: the file is not a JPEG, PNG or WebP"),
+        (BAG.read_bytes()[:200], 400, "image 1: the image cannot be decoded"),
+        (BOMB, 413, "image 1: the image has 169.0 megapixels"),
     ],
     ids=["empty", "text", "cut", "bomb"],
 )

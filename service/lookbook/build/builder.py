@@ -25,13 +25,15 @@ from PIL import Image
 from tensorflow.lite.python.convert_phase import ConverterError
 
 from lookbook.build.pixels import RANGES
-from lookbook.model.bundle import BundleError, InputSpec, read_bundle
-from lookbook.errors import RequestError
-from lookbook.model.inference import TOLERANCE, Classifier
-from lookbook.images import read
-from lookbook.model.preprocessing import decode, to_array
-from lookbook.model.quiet import quiet
 from lookbook.build.writer import MAX_PIXELS, convert, write_bundle
+from lookbook.errors import RequestError
+from lookbook.images import read
+from lookbook.model.bundle import BundleError, InputSpec, read_bundle
+from lookbook.model.decoding import decode
+from lookbook.model.inference import TOLERANCE, Classifier
+from lookbook.model.pillow import configure_pillow
+from lookbook.model.preprocessing import to_array
+from lookbook.model.quiet import quiet
 
 WHITE = (255, 255, 255)
 COMPARED, GOLDEN = 64, 5
@@ -71,6 +73,7 @@ def build(
 
     Raises BundleError, and then nothing is left of it.
     """
+    configure_pillow()
     model = _load(source.path)
     pixels, why = _pixels(model, source.pixels)
     spec = _input(model, pixels, source.resize)

@@ -8,9 +8,9 @@ import click
 from lookbook import images as pictures
 from lookbook.build.pixels import RANGES
 from lookbook.errors import LookbookError
-from lookbook.model.bundle import BundleError, check_name
+from lookbook.model.bundle import BundleError, check_name, find_bundle
 from lookbook.model.quiet import quiet
-from lookbook.settings import Settings, model_folder
+from lookbook.settings import Settings
 
 RESIZES = ("stretch", "pad", "crop")
 
@@ -61,7 +61,7 @@ def build(
     if target.exists():
         raise BundleError(f"{target} is there already, and a bundle never changes: choose another --version")
     words = _read_labels(labels)
-    found = list(pictures.find([folder or str(model_folder(Settings()) / "golden")]))
+    found = list(pictures.find([folder or str(find_bundle(Settings().model) / "golden")]))
     if not found:
         raise BundleError(f"no pictures in {folder}")
     builder = _builder()

@@ -19,10 +19,10 @@ from lookbook import images as pictures
 from lookbook.cli import output
 from lookbook.cli.options import form_options, server_options
 from lookbook.errors import RequestError, ServerUnreachable
-from lookbook.model.bundle import read_bundle
+from lookbook.model.bundle import find_bundle, read_bundle
 from lookbook.model.quiet import quiet
 from lookbook.server.cpus import available_cpus
-from lookbook.settings import Settings, model_folder
+from lookbook.settings import Settings
 
 # A picture's name and bytes to what is said of it.
 Classify = Callable[[str, bytes], dict[str, Any]]
@@ -69,7 +69,7 @@ def classify(
         labels, one = _on_a_server(url, token)
     else:
         jobs = jobs or available_cpus()
-        labels, one = _on_the_spot(bundle or model_folder(Settings()), jobs)
+        labels, one = _on_the_spot(bundle or find_bundle(Settings().model), jobs)
     write = output.writer(
         form,
         ("path", *output.CELLS, "id", "created_at", "error"),
@@ -179,8 +179,10 @@ def _on_a_server(url: str, token: str | None) -> tuple[list[str], Classify]:
 
 def _on_the_spot(folder: Path, jobs: int) -> tuple[list[str], Classify]:
     from lookbook.model.inference import Classifier
+    from lookbook.model.pillow import configure_pillow
     from lookbook.model.preprocessing import preprocess
 
+    configure_pillow()
     bundle, max_pixels = read_bundle(folder), Settings().max_pixels
     with quiet():
         classifier = Classifier(bundle, jobs)

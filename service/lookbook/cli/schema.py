@@ -27,17 +27,17 @@ def schema(wait: int) -> None:
     Safe to run again. The LOOKBOOK_CASSANDRA_* variables say where Cassandra is; `lookbook serve --help` lists them.
     """
     # Imported here: the other commands start faster without the driver.
-    from lookbook.store.connection import FAILURES
-    from lookbook.store.schema import prepare
+    from lookbook.store.cassandra.cluster import DRIVER_ERRORS
+    from lookbook.store.cassandra.schema import set_up_cassandra
 
     settings = Settings.from_environment(os.environ)
     deadline = time.monotonic() + wait
     said = ""
     while True:
         try:
-            prepare(settings)
+            set_up_cassandra(settings)
             break
-        except (*FAILURES, StoreUnavailable) as error:
+        except (*DRIVER_ERRORS, StoreUnavailable) as error:
             reason = " ".join(str(error).split())
             if time.monotonic() > deadline:
                 raise StoreUnavailable(f"schema: {reason}") from error

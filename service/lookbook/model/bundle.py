@@ -87,6 +87,13 @@ class Bundle:
     files: tuple[File, ...]
 
 
+def find_bundle(folder: str) -> Path:
+    """The bundle's folder: a relative one is searched in the working directory, the source tree and the package."""
+    path, package = Path(folder), Path(__file__).parent.parent
+    candidates = (path, package.parent.parent / path, package / path)
+    return next((candidate for candidate in candidates if candidate.exists()), path)
+
+
 def read_bundle(folder: Path) -> Bundle:
     """Read a bundle and verify every file in it.
 

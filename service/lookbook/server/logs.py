@@ -32,7 +32,7 @@ CONFIG: dict[str, Any] = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"level": "INFO", "handlers": ["stderr"]},
     "loggers": {
-        # lookbook.store.connection says in one line what the driver says each second in many.
+        # lookbook.store.cassandra.connection says in one line what the driver says each second in many.
         "cassandra": {"level": "CRITICAL"},
         # gunicorn's own logger: one handler is enough.
         "gunicorn.error": {"level": "INFO", "propagate": True, "handlers": []},

@@ -9,9 +9,10 @@ import threading
 from flask import Flask
 
 from lookbook.http.app import create_app
-from lookbook.model.bundle import read_bundle
+from lookbook.model.bundle import find_bundle, read_bundle
 from lookbook.model.inference import Classifier
-from lookbook.settings import Settings, model_folder
+from lookbook.model.pillow import configure_pillow
+from lookbook.settings import Settings
 from lookbook.store import Store
 from lookbook.telemetry import metrics
 from lookbook.telemetry.tracing import Spans
@@ -22,7 +23,8 @@ _LOG = logging.getLogger(__name__)
 def build(settings: Settings) -> Flask:
     """The application; raises BundleError, StoreUnavailable or OSError where it must not serve."""
     threading.excepthook = end_worker
-    classifier = Classifier(read_bundle(model_folder(settings)), settings.max_inferences)
+    configure_pillow()
+    classifier = Classifier(read_bundle(find_bundle(settings.model)), settings.max_inferences)
     store = _open_store(settings)
     app = create_app(settings, classifier, store, _open_spans(settings))
     bundle = classifier.bundle

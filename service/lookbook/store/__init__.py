@@ -1,20 +1,20 @@
-"""The store's contract: what is kept and how it is listed."""
+"""The store's contract: what is kept and how it is listed. Tests: tests/unit/test_store.py."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from lookbook.prediction import Prediction, order
+from lookbook.prediction import Prediction, sort_key
 
-MAX_ROWS = 2_000
-KEY_SECONDS = 24 * 60 * 60
-TIMEOUT = 1.5
+MAX_ROWS = 2_000  # read at most for one filtered page
+KEY_SECONDS = 24 * 60 * 60  # how long an idempotency key is kept
+TIMEOUT_SECONDS = 1.5  # of one call
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Newest first, older than `after`; `since` is the lowest and `until` the first too high id."""
+    """Newest first, older than `after`; ids from `since`, inclusive, to `until`, exclusive."""
 
     limit: int
     after: UUID | None = None
@@ -24,19 +24,19 @@ class Query:
 
     @property
     def below(self) -> UUID | None:
-        """The id that all ids of the page sort before."""
+        """The id that every id of the page sorts before."""
         bounds = [bound for bound in (self.after, self.until) if bound]
-        return min(bounds, key=order, default=None)
+        return min(bounds, key=sort_key, default=None)
 
     @property
-    def rows(self) -> int:
-        """How many rows a call reads at most: one more than asked for tells whether there are more."""
+    def max_rows(self) -> int:
+        """How many rows to read at most. One more than the limit tells whether there is another page."""
         return self.limit + 1 if self.label is None else MAX_ROWS
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`next` is the cursor of the page after this one; None is the end."""
+    """`next` is the cursor of the next page, None on the last page."""
 
     items: tuple[Prediction, ...]
     next: UUID | None
@@ -44,57 +44,57 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Whether a store can be used."""
+    """Whether the store can be used."""
 
-    reached: bool  # its tables have answered at least once
+    reached: bool  # it has been available at least once
     available: bool  # a call may succeed now
     failure: str | None  # why the last call failed, in one line; None if it succeeded
 
 
-def cut(rows: Sequence[Prediction], query: Query, reached: UUID | None) -> Page:
-    """The page of `rows`, which were read newest first; `reached` is where reading stopped, None at the end."""
-    kept: list[Prediction] = []
+def build_page(rows: Sequence[Prediction], query: Query, stopped_at: UUID | None) -> Page:
+    """The page for rows that were read newest first; `stopped_at` is None if there are no more rows."""
+    items: list[Prediction] = []
     for row in rows:
-        if len(kept) == query.limit:
-            return Page(tuple(kept), kept[-1].id)
+        if len(items) == query.limit:
+            return Page(tuple(items), items[-1].id)
         if query.label in (None, row.label):
-            kept.append(row)
-    return Page(tuple(kept), reached)
+            items.append(row)
+    return Page(tuple(items), stopped_at)
 
 
-def deletion(id: UUID) -> str:
-    """What a deletion is kept under, among the idempotency keys: nothing that a client can send."""
+def deletion_key(id: UUID) -> str:
+    """The idempotency key that records a deletion. No client can send it: it contains a newline."""
     return f"deleted\n{id}"
 
 
 class Store(Protocol):
-    """Keeps predictions. Every call raises StoreUnavailable where it cannot say what is stored."""
+    """Keeps predictions. Every method but status() and close() raises StoreUnavailable if the store is unavailable."""
 
     def put(self, prediction: Prediction, thumbnail: bytes | None) -> None:
         """Store; once this returns, a crash does not lose it."""
 
     def put_all(self, entries: Sequence[tuple[Prediction, bytes | None]]) -> None:
-        """Store predictions with their thumbnails: all of them, once this returns; where it raises, maybe some."""
+        """Store predictions with their thumbnails; if this raises, some may be stored."""
 
     def put_if_absent(self, prediction: Prediction, thumbnail: bytes | None) -> Prediction:
-        """Store unless its id is taken; what stands there then."""
+        """Store unless a prediction with this id exists; return the stored one."""
 
     def claim(self, key: str, digest: bytes, id: UUID) -> tuple[UUID, bytes]:
-        """The id and digest that an idempotency key stands for, these if it is new; kept 24 hours."""
+        """Bind an idempotency key to id and digest for 24 hours unless it is bound; return what it is bound to."""
 
     def get(self, id: UUID) -> Prediction | None: ...
 
     def thumbnail(self, id: UUID) -> bytes | None: ...
 
     def delete(self, id: UUID) -> bool:
-        """Remove the prediction and its thumbnail; whether there was one."""
+        """Delete the prediction and its thumbnail; return whether it existed."""
 
     def deleted(self, id: UUID) -> bool:
-        """Whether the prediction was deleted, as long as an idempotency key may stand for it."""
+        """Whether the prediction was deleted; known for as long as an idempotency key is kept."""
 
     def page(self, query: Query) -> Page: ...
 
     def status(self) -> Status:
-        """What is known without asking the store."""
+        """What is known without a call to the store."""
 
     def close(self) -> None: ...

@@ -93,7 +93,7 @@ def infer(name: str, version: str | None = None) -> Response:
     pipeline.check_store()
     # The body is let go of as soon as it is parsed.
     read = partial(read_call, read_body(request), request.headers.get(HEAD_LENGTH), bundle.input, settings.max_batch)
-    with pipeline.turn():
+    with pipeline.inference_slot():
         call = read()
     del read
     found = pipeline.predict_all(call.pictures)

@@ -9,10 +9,11 @@ from uuid import UUID
 
 from cassandra.cluster import ResponseFuture
 
-from lookbook.prediction import BUCKET_SECONDS, FIRST_YEAR, Prediction, bucket, first_id, order, shard
+from lookbook.prediction import BUCKET_SECONDS, FIRST_YEAR, Prediction, bucket, first_id, shard, sort_key
 from lookbook.settings import Settings
-from lookbook.store import KEY_SECONDS, Page, Query, Status, cut, deletion
-from lookbook.store.connection import Connection, open_cluster
+from lookbook.store import KEY_SECONDS, Page, Query, Status, build_page, deletion_key
+from lookbook.store.cassandra.cluster import open_cluster
+from lookbook.store.cassandra.connection import Connection
 
 _FOR_EVER = 1 << 62  # a timestamp in microseconds that is later than the end of any entry
 _MAX_PARTITIONS = 2_000
@@ -105,13 +106,13 @@ class CassandraStore:
             return False
         # Later than the write it removes, whatever the clocks say, or Cassandra would keep the row.
         stamp = max(rows[0][0] + 1, time.time_ns() // 1000)
-        self._connection.execute("put_deletion", (deletion(id),))
+        self._connection.execute("put_deletion", (deletion_key(id),))
         self._connection.execute("delete_thumbnail", (stamp, id))
         self._connection.execute("delete", (stamp, *_place(id)))
         return True
 
     def deleted(self, id: UUID) -> bool:
-        return bool(self._connection.execute("get_deletion", (deletion(id),)))
+        return bool(self._connection.execute("get_deletion", (deletion_key(id),)))
 
     def status(self) -> Status:
         return self._connection.status()
@@ -122,13 +123,13 @@ class CassandraStore:
     def page(self, query: Query) -> Page:
         rows: list[Prediction] = []
         below = query.below or first_id(datetime(datetime.now(UTC).year + 2, 1, 1, tzinfo=UTC))
-        since = max(query.since or _LOWEST, _LOWEST, key=order)
+        since = max(query.since or _LOWEST, _LOWEST, key=sort_key)
         entries = self._buckets(bucket(below), bucket(since))
         group, entries = _take(entries, 1)
         width, read = 1, 0
         while group:
             shards = max(count for _, count in group)
-            found, stopped = self._read(group, shards, below, since, query.rows - len(rows))
+            found, stopped = self._read(group, shards, below, since, query.max_rows - len(rows))
             rows += found
             read += len(group) * shards
             if stopped:
@@ -140,14 +141,14 @@ class CassandraStore:
                 entries = chain(group[1:], entries)
                 group, width = group[:1], 1
             else:
-                below = min(below, _first_of(group[-1][0]), key=order)
+                below = min(below, _first_of(group[-1][0]), key=sort_key)
                 width = min(2 * width, _WIDEST)
                 group, entries = _take(entries, width)
-            if len(rows) >= query.rows:
-                return cut(rows[: query.rows], query, rows[query.rows - 1].id)
+            if len(rows) >= query.max_rows:
+                return build_page(rows[: query.max_rows], query, rows[query.max_rows - 1].id)
             if group and read >= _MAX_PARTITIONS:
-                return cut(rows, query, below)
-        return cut(rows, query, None)
+                return build_page(rows, query, below)
+        return build_page(rows, query, None)
 
     def _read(
         self, group: list[tuple[int, int]], shards: int, below: UUID, since: UUID, wanted: int
@@ -157,15 +158,15 @@ class CassandraStore:
         limit = min(wanted, 2 * wanted // (len(group) * shards) + 5)
         values = ([number for number, _ in group], list(range(shards)), below, since, limit)
         rows = [_prediction(row) for row in self._connection.execute("list", values)]
-        rows.sort(key=lambda row: order(row.id), reverse=True)
+        rows.sort(key=lambda row: sort_key(row.id), reverse=True)
         partitions: dict[tuple[int, int], list[Prediction]] = {}
         for row in rows:
             partitions.setdefault((bucket(row.id), shard(row.id)), []).append(row)
         full = [part[-1].id for part in partitions.values() if len(part) == limit]
         if not full:
             return rows, None
-        stopped = max(full, key=order)
-        return [row for row in rows if order(row.id) >= order(stopped)], stopped
+        stopped = max(full, key=sort_key)
+        return [row for row in rows if sort_key(row.id) >= sort_key(stopped)], stopped
 
     def _buckets(self, newest: int, oldest: int) -> Iterator[tuple[int, int]]:
         """(bucket, shards) of the directory from newest to oldest, over any gap."""
@@ -193,7 +194,7 @@ class CassandraStore:
         note = number, shards, now // BUCKET_SECONDS
         if note in self._noted:
             return
-        ttl = entry_seconds(self._retention)
+        ttl = bucket_ttl(self._retention)
         # The later timestamp wins: so the entry that lives longer, however the retention has changed.
         ends = (now + ttl) * 1_000_000 if ttl else _FOR_EVER
         self._connection.execute("put_bucket", (_year(number), number, shards, ttl, ends))
@@ -218,7 +219,7 @@ class CassandraStore:
         )
 
 
-def entry_seconds(retention: int) -> int:
+def bucket_ttl(retention: int) -> int:
     """How long a bucket's entry in the directory lives: longer than each row that it was noted for; 0: for ever."""
     return retention + 2 * BUCKET_SECONDS if retention else 0
 

@@ -12,11 +12,11 @@ from typing import Any
 from uuid import UUID
 
 from lookbook.errors import StoreUnavailable
-from lookbook.prediction import Prediction, from_order, order
-from lookbook.store import KEY_SECONDS, MAX_ROWS, TIMEOUT, Page, Query, Status, cut, deletion
+from lookbook.prediction import Prediction, from_sort_key, sort_key
+from lookbook.store import KEY_SECONDS, MAX_ROWS, TIMEOUT_SECONDS, Page, Query, Status, build_page, deletion_key
 
 _CONNECTIONS = 4
-_WAIT = TIMEOUT / 2  # for another thread, and again for another process
+_WAIT = TIMEOUT_SECONDS / 2  # for another thread, and again for another process
 _OPEN_SECONDS = 10
 _SWEEP_SECONDS = 1.0
 _SWEEP_PAUSE = 0.02  # between two lots of rows, for those who wait to write
@@ -87,19 +87,19 @@ class SqliteStore:
         with self._connection() as connection:
             row = connection.execute(
                 f"SELECT picture FROM thumbnails WHERE key = :key AND {_LIVE}",
-                {"key": order(id), "now": time.time()},
+                {"key": sort_key(id), "now": time.time()},
             ).fetchone()
         return row[0] if row else None
 
     def delete(self, id: UUID) -> bool:
         with self._transaction() as connection:
             found = _get(connection, id) is not None
-            connection.execute("DELETE FROM thumbnails WHERE key = ?", (order(id),))
-            connection.execute("DELETE FROM predictions WHERE key = ?", (order(id),))
+            connection.execute("DELETE FROM thumbnails WHERE key = ?", (sort_key(id),))
+            connection.execute("DELETE FROM predictions WHERE key = ?", (sort_key(id),))
             if found:
                 connection.execute(
                     "INSERT OR REPLACE INTO idempotency_keys VALUES (?, ?, ?, ?)",
-                    (deletion(id), id.bytes, b"", time.time() + KEY_SECONDS),
+                    (deletion_key(id), id.bytes, b"", time.time() + KEY_SECONDS),
                 )
         return found
 
@@ -107,14 +107,14 @@ class SqliteStore:
         with self._connection() as connection:
             row = connection.execute(
                 f"SELECT 1 FROM idempotency_keys WHERE key = :key AND {_LIVE}",
-                {"key": deletion(id), "now": time.time()},
+                {"key": deletion_key(id), "now": time.time()},
             ).fetchone()
         return row is not None
 
     def page(self, query: Query) -> Page:
-        below = order(query.below) if query.below else b"\xff" * 17
-        since = order(query.since) if query.since else b""
-        now, most = time.time(), query.rows + MAX_ROWS
+        below = sort_key(query.below) if query.below else b"\xff" * 17
+        since = sort_key(query.since) if query.since else b""
+        now, most = time.time(), query.max_rows + MAX_ROWS
         rows: list[Prediction] = []
         met = 0
         with (
@@ -131,11 +131,11 @@ class SqliteStore:
                 below = row[0]
                 if expires is None or expires > now:
                     rows.append(_prediction(row))
-                if len(rows) == query.rows:
+                if len(rows) == query.max_rows:
                     break
         # Expired rows not yet removed count, too: a page that met too many ends before it is full.
-        more = len(rows) == query.rows or met == most
-        return cut(rows, query, from_order(below) if more else None)
+        more = len(rows) == query.max_rows or met == most
+        return build_page(rows, query, from_sort_key(below) if more else None)
 
     def status(self) -> Status:
         return Status(reached=True, available=True, failure=self._failure)
@@ -147,7 +147,7 @@ class SqliteStore:
             self._free.get().close()
 
     def _insert(self, connection: sqlite3.Connection, prediction: Prediction, thumbnail: bytes | None) -> None:
-        key = order(prediction.id)
+        key = sort_key(prediction.id)
         expires = time.time() + self._retention if self._retention else None
         connection.execute(
             f"INSERT OR REPLACE INTO predictions ({_COLUMNS}, expires) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -238,7 +238,7 @@ def _connect(path: str) -> sqlite3.Connection:
 
 def _get(connection: sqlite3.Connection, id: UUID) -> Prediction | None:
     row = connection.execute(
-        f"SELECT {_COLUMNS} FROM predictions WHERE key = :key AND {_LIVE}", {"key": order(id), "now": time.time()}
+        f"SELECT {_COLUMNS} FROM predictions WHERE key = :key AND {_LIVE}", {"key": sort_key(id), "now": time.time()}
     ).fetchone()
     return _prediction(row) if row else None
 
@@ -246,4 +246,4 @@ def _get(connection: sqlite3.Connection, id: UUID) -> Prediction | None:
 def _prediction(row: Sequence[Any]) -> Prediction:
     key, file_name, labels, scores, model_name, model_version = row
     top = tuple(zip(json.loads(labels), json.loads(scores), strict=True))
-    return Prediction(from_order(key), file_name, top, model_name, model_version)
+    return Prediction(from_sort_key(key), file_name, top, model_name, model_version)

@@ -1,0 +1,150 @@
+"""JPEG, PNG and WebP files decoded to images, no larger than needed."""
+
+import io
+import struct
+import zlib
+
+from PIL import ExifTags, Image, ImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from lookbook.errors import ImageTooLarge, InvalidImage, UnsupportedMediaType
+from lookbook.model.bundle import InputSpec
+from lookbook.model.reduction import reduce
+from lookbook.model.thumbnails import THUMBNAIL_SIDE
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+
+# The longest side of a JPEG. Each row takes memory of its own, however short it is.
+_MAX_SIDE = 65_535
+
+# The decoded resolution, as a multiple of the model's input: an image of 640 pixels becomes 160 for a model of 96.
+_MARGIN = 1.6
+
+# Memory per pixel during decoding: up to six bytes, as in a progressive JPEG, with these exceptions.
+_BYTES_PER_PIXEL = 6
+_MORE_BYTES_PER_PIXEL = {"CMYK": 8, "WEBP": 12}
+
+# What scales gray levels of two or four bits to eight bits.
+_GRAY_STEPS = {"L;2": 85, "L;4": 17}
+
+# What Pillow's decoders raise for damaged files.
+_DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    OverflowError,
+    AssertionError,
+)
+
+_TRANSPOSE_BY_ORIENTATION = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def decode(data: bytes, spec: InputSpec, max_pixels: int) -> Image.Image:
+    """Upright "RGB" or "L" image, no larger than the model and the thumbnail need.
+
+    Raises InvalidImage, ImageTooLarge (before decoding) or UnsupportedMediaType.
+    """
+    file = _open(data)
+    _check_size(file, max_pixels)
+    try:
+        image = _load_reduced(file, spec)
+    except _DECODER_ERRORS as error:
+        raise InvalidImage(f"the image cannot be decoded: {error}") from error
+    if image.mode == "RGBA":
+        canvas = Image.new("RGB", image.size, spec.background)
+        canvas.paste(image, mask=image.getchannel("A"))
+        image = canvas
+    orientation = _orientation(file)
+    if orientation in _TRANSPOSE_BY_ORIENTATION:
+        image = image.transpose(_TRANSPOSE_BY_ORIENTATION[orientation])
+    return image
+
+
+def _open(data: bytes) -> ImageFile.ImageFile:
+    if Image.MAX_IMAGE_PIXELS is not None:
+        raise RuntimeError("call lookbook.model.pillow.configure_pillow() before decoding images")
+    if not data:
+        raise InvalidImage("the file is empty")
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except _DECODER_ERRORS as error:
+        if data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")) or data[:4] + data[8:12] == b"RIFFWEBP":
+            raise InvalidImage("the image is damaged at its beginning") from error
+        raise UnsupportedMediaType("the file is not a JPEG, PNG or WebP image") from error
+
+
+def _check_size(image: Image.Image, max_pixels: int) -> None:
+    """Raises ImageTooLarge; the limit is lower for images that need more memory per pixel."""
+    if max(image.size) > _MAX_SIDE:
+        raise ImageTooLarge(f"the longer side of the image has {max(image.size)} pixels; the limit is {_MAX_SIDE}")
+    kind = image.format if image.format in _MORE_BYTES_PER_PIXEL else image.mode
+    limit = max_pixels * _BYTES_PER_PIXEL // _MORE_BYTES_PER_PIXEL.get(kind, _BYTES_PER_PIXEL)
+    pixels = image.width * image.height
+    if pixels > limit:
+        suffix = f" for {kind}" if kind in _MORE_BYTES_PER_PIXEL else ""
+        raise ImageTooLarge(f"the image has {pixels / 1e6:.1f} megapixels; the limit is {limit / 1e6:.1f}{suffix}")
+
+
+def _load_reduced(file: ImageFile.ImageFile, spec: InputSpec) -> Image.Image:
+    """The first frame, reduced before anything else is done: alpha and orientation then cost little."""
+    share = _useful_share(file, spec)
+    longer = max(file.size)
+    # First the power of two that a JPEG decoder can skip, then the rest, so that a JPEG and the same image as PNG get
+    # the same scores.
+    power = max(power for power in (1, 2, 4, 8) if power == 1 or power * share <= 1)
+    factor = power * int(1 / (power * share))
+    file.draft(None, (max(1, file.width // power), max(1, file.height // power)))
+    image = _load(file)
+    return reduce(image, round(factor * max(image.size) / longer))
+
+
+def _useful_share(image: Image.Image, spec: InputSpec) -> float:
+    """The share of the image's resolution, from 0 to 1, that the model or a thumbnail needs."""
+    fit = min if spec.resize == "pad" else max
+    short, long = sorted(image.size)
+    narrow, wide = sorted((spec.width, spec.height))
+    # The margin leaves the quality to the last, smooth resize. Whether the image will be turned is not known yet.
+    needed = _MARGIN * max(fit(narrow / short, wide / long), fit(wide / short, narrow / long))
+    return min(1.0, max(needed, THUMBNAIL_SIDE / long))
+
+
+def _load(image: ImageFile.ImageFile) -> Image.Image:
+    """The first frame as stored."""
+    if isinstance(image, WebPImageFile):
+        # load() would make another copy.
+        data, _, _ = image._get_next()
+        return Image.frombuffer(image.rawmode, image.size, data, "raw", image.rawmode, 0, 1)
+    if image.mode == "P" and not image.palette:
+        raise InvalidImage("the image has no palette for its colors")
+    _scale_transparency(image)
+    image.load()
+    return image
+
+
+def _scale_transparency(image: ImageFile.ImageFile) -> None:
+    """Pillow scales the pixels of a PNG to eight bits, but not its transparent color."""
+    stored = image.tile[0].args if image.tile else None
+    color = image.info.get("transparency")
+    if stored == "RGB;16B" and isinstance(color, tuple):
+        image.info["transparency"] = tuple(value >> 8 for value in color)
+    elif stored in _GRAY_STEPS and isinstance(color, int):
+        image.info["transparency"] = color * _GRAY_STEPS[stored]
+
+
+def _orientation(image: Image.Image) -> int | None:
+    """From the EXIF data; damaged EXIF data is ignored, because the image itself is complete."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation)
+    except _DECODER_ERRORS:
+        return None

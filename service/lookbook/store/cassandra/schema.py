@@ -1,0 +1,145 @@
+"""Cassandra's keyspace and tables; the only module that runs DDL on them."""
+
+import re
+from pathlib import Path
+
+from cassandra import InvalidRequest
+from cassandra.cluster import Session
+
+from lookbook.errors import SettingsError
+from lookbook.settings import Settings
+from lookbook.store.cassandra.cluster import PATIENT_SECONDS, open_cluster
+from lookbook.store.cassandra.roles import (
+    disable_default_superuser,
+    ensure_admin,
+    ensure_service_role,
+    superuser_settings,
+)
+from lookbook.store.cassandra.store import bucket_ttl
+
+_STATEMENT_SECONDS = 30
+_DEFAULT_GC_GRACE_SECONDS = 10 * 24 * 60 * 60
+_TABLES_WITH_RETENTION = ("predictions", "buckets", "thumbnails")
+
+
+def set_up_cassandra(settings: Settings) -> None:
+    """Create or update keyspace and tables and, if a service role is set, the ring's roles.
+
+    Raises SettingsError, StoreUnavailable and DRIVER_ERRORS.
+    """
+    owns_ring = bool(settings.cassandra_service_username)
+    if owns_ring:
+        with open_cluster(superuser_settings(settings), PATIENT_SECONDS) as cluster:
+            session = cluster.connect()
+            check_replication(session, settings)
+            ensure_admin(session, settings)
+    with open_cluster(settings, PATIENT_SECONDS) as cluster:
+        session = cluster.connect()
+        if owns_ring:
+            disable_default_superuser(session)
+        apply_schema(session, settings)
+        if owns_ring:
+            ensure_service_role(session, settings)
+
+
+def apply_schema(session: Session, settings: Settings) -> None:
+    """Create what is missing; change the tables' options if the retention has changed.
+
+    Raises SettingsError for a keyspace name or retention that Cassandra would reject, or for another replication.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,47}", settings.cassandra_keyspace):
+        raise SettingsError(
+            f"LOOKBOOK_CASSANDRA_KEYSPACE={settings.cassandra_keyspace}: must be a lower-case letter followed by up to "
+            "47 lower-case letters, digits and underscores"
+        )
+    options = _table_options(settings.retention)
+    for statement in _statements(settings, options):
+        session.execute(statement, timeout=_STATEMENT_SECONDS)
+    check_replication(session, settings)
+    if settings.retention:
+        _check_retention(session, settings)
+    for table in _TABLES_WITH_RETENTION:
+        if not _has_options(session, settings, table):
+            session.execute(
+                f"ALTER TABLE {settings.cassandra_keyspace}.{table} WITH {options}", timeout=_STATEMENT_SECONDS
+            )
+
+
+def check_replication(session: Session, settings: Settings) -> None:
+    """Raises SettingsError if the keyspace has another number of replicas.
+
+    Changing the number is left to an operator: new replicas are empty until a repair.
+    """
+    found = session.execute(
+        "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = %s", (settings.cassandra_keyspace,)
+    ).one()
+    wanted = str(settings.cassandra_replication)
+    replicas = found[0].get(settings.cassandra_local_dc, "0") if found else wanted
+    if replicas != wanted:
+        raise SettingsError(
+            f"LOOKBOOK_CASSANDRA_REPLICATION={wanted}: keyspace {settings.cassandra_keyspace} has {replicas} replicas "
+            f"in {settings.cassandra_local_dc}; see 'More nodes' in charts/lookbook/README.md"
+        )
+
+
+def compaction_options(retention: int) -> dict[str, str]:
+    """Time windows of a thirtieth of the retention (in seconds); unified compaction if it is 0."""
+    if not retention:
+        return {"class": "UnifiedCompactionStrategy"}
+    return {
+        "class": "TimeWindowCompactionStrategy",
+        "compaction_window_unit": "MINUTES",
+        "compaction_window_size": str(max(1, retention // 30 // 60)),
+    }
+
+
+def gc_grace_seconds(retention: int) -> int:
+    """Cassandra's default of ten days, but no more than the retention (in seconds; 0: unlimited).
+
+    Until then, an expired row counts as a tombstone, and Cassandra aborts a read that meets 100,000 of them. Deletions
+    need not be remembered for longer than the deleted row would have lived.
+    """
+    return min(retention or _DEFAULT_GC_GRACE_SECONDS, _DEFAULT_GC_GRACE_SECONDS)
+
+
+def _table_options(retention: int) -> str:
+    compaction = ", ".join(f"'{key}': '{value}'" for key, value in compaction_options(retention).items())
+    return f"compaction = {{{compaction}}} AND gc_grace_seconds = {gc_grace_seconds(retention)}"
+
+
+def _has_options(session: Session, settings: Settings, table: str) -> bool:
+    ((compaction, grace),) = session.execute(
+        "SELECT compaction, gc_grace_seconds FROM system_schema.tables WHERE keyspace_name = %s AND table_name = %s",
+        (settings.cassandra_keyspace, table),
+    )
+    wanted = compaction_options(settings.retention)
+    # Cassandra stores the class with its Java package and adds options of its own.
+    return (
+        compaction["class"].endswith(wanted["class"])
+        and all(compaction.get(key) == value for key, value in wanted.items() if key != "class")
+        and grace == gc_grace_seconds(settings.retention)
+    )
+
+
+def _check_retention(session: Session, settings: Settings) -> None:
+    """Write with the longest TTL in use: most versions of Cassandra reject an expiration after 2038-01-19."""
+    try:
+        session.execute(
+            f"INSERT INTO {settings.cassandra_keyspace}.buckets (year, bucket, shards) VALUES (0, 0, 0)"
+            f" USING TTL {bucket_ttl(settings.retention)}"
+        )
+    except InvalidRequest as error:
+        raise SettingsError(f"LOOKBOOK_RETENTION={settings.retention}: {error}") from error
+
+
+def _statements(settings: Settings, options: str) -> list[str]:
+    text = (Path(__file__).parent / "schema.cql").read_text()
+    for name, value in {
+        "keyspace": settings.cassandra_keyspace,
+        "datacenter": settings.cassandra_local_dc.replace("'", "''"),
+        "replication": str(settings.cassandra_replication),
+        "options": options,
+    }.items():
+        text = text.replace(f"<{name}>", value)
+    lines = [line for line in text.splitlines() if not line.startswith("--")]
+    return [statement for statement in "\n".join(lines).split(";") if statement.strip()]
