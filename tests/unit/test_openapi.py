@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from lookbook.http.openapi.endpoints import document
+from lookbook.http.openapi.endpoints import document, resolved
 
 from tests.support import contract
 from tests.support.places import ROOT
@@ -29,6 +29,20 @@ def test_each_route_is_described_and_no_other(app: Flask) -> None:
         for method in calls.keys() - {"parameters"}
     }
     assert served == described
+
+
+def test_operations_parameters_and_responses_have_descriptions() -> None:
+    for path in document()["paths"].values():
+        for method in path.keys() - {"parameters"}:
+            operation = path[method]
+            assert re.fullmatch(r"[A-Z][a-z]+ .*[^.]", operation["summary"])
+            described = [
+                operation,
+                *path.get("parameters", []),
+                *operation.get("parameters", []),
+                *operation["responses"].values(),
+            ]
+            assert all(resolved(entry)["description"].endswith(".") for entry in described), operation["operationId"]
 
 
 def test_the_description_is_served_to_all(make_app: Callable[..., Flask], tmp_path: Path) -> None:
