@@ -1,7 +1,13 @@
+# A placeholder until the project has a registry; nothing else repeats it (tests/unit/test_release.py).
+REGISTRY = registry.lookbook-project.example
+
 PYTHON ?= python3
 VENV = .venv
 TRAINING = .venv-training
 CLIENTS = .venv-clients
+CURRENT := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' service/lookbook/__init__.py)
+CASSANDRA := $(shell sed -n 's/^  cassandra: *\(cassandra:.*\)/\1/p' charts/lookbook/values.yaml)
+BUILDX = docker buildx build --platform linux/amd64,linux/arm64 --push
 LOCK = $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
     --no-annotate --custom-compile-command "make lock"
 
@@ -12,7 +18,13 @@ E2E_operation = tests/e2e/test_operation.py tests/e2e/test_skaffold.py
 E2E_docs = tests/e2e/test_docs.py tests/e2e/test_external.py
 E2E_all = tests/e2e
 
-.PHONY: help run test lint bench pages screenshots cassandra clients images rendered e2e train lock clean
+.PHONY: setup help run test lint actionlint bench pages screenshots cassandra clients images load rendered e2e train lock \
+    release package login push clean
+
+setup: $(VENV)/serving ## make .venv from the locked requirements, with the command lookbook in it (the default)
+	@echo "Ready. Serve with 'make run', or classify at once:"
+	@echo "    $(VENV)/bin/lookbook classify tests/data/photos/shirt.jpg"
+	@echo "'make help' lists everything else."
 
 help: ## list these targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -25,6 +37,9 @@ test: $(VENV)/testing ## run the tests; those on Cassandra skip where none runs
 
 lint: $(VENV)/testing ## ruff and mypy
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
+
+actionlint: ## lint the workflows (wants Go)
+	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 cassandra: ## start a Cassandra for the tests and benchmarks, in Docker on 127.0.0.1:9042
 	tests/support/cassandra
@@ -40,9 +55,13 @@ pages: $(VENV)/testing ## measure the cost of a page at 1,000 and at 1,000,000 r
 screenshots: $(VENV)/testing ## take the README's pictures of the page anew (wants chromium, fonts-inter and fonts-urw-base35)
 	$(VENV)/bin/python -m tools.screenshots
 
-images: ## build the two images
-	docker build --tag lookbook:0.1.0 .
-	docker build --tag lookbook-model-init:0.1.0 --file model-init/Dockerfile .
+images: ## build the two container images
+	docker build --tag lookbook:$(CURRENT) .
+	docker build --tag lookbook-model-init:$(CURRENT) --file model-init/Dockerfile .
+
+load: ## load the container images and Cassandra's into a kind cluster
+	docker image inspect $(CASSANDRA) >/dev/null || docker pull $(CASSANDRA)
+	kind load docker-image lookbook:$(CURRENT) lookbook-model-init:$(CURRENT) $(CASSANDRA)
 
 rendered: ## render the chart's defaults into k8s/rendered.yaml
 	helm template lookbook charts/lookbook > k8s/rendered.yaml
@@ -58,19 +77,45 @@ lock: $(VENV)/testing ## renew the locked requirements from pyproject.toml and r
 	for extra in "" dev training; do \
 	    $(LOCK) $${extra:+--extra $$extra} pyproject.toml --output-file requirements$${extra:+-$$extra}.txt || exit 1; \
 	done
+	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])' | \
+	    $(LOCK) - --output-file requirements-build.txt
 	$(LOCK) model-init/requirements.in --constraint requirements-dev.txt --output-file model-init/requirements.txt
 	$(LOCK) tests/support/clients.in --output-file requirements-clients.txt
 
-clean: ## remove the environments
-	rm -rf $(VENV) $(TRAINING) $(CLIENTS)
+release: ## write a new version wherever it is needed: make release VERSION=1.2.3
+	$(PYTHON) -m tools.release $(VERSION)
+	$(MAKE) rendered
+
+package: ## package the chart, with the registry in its container images, into build/
+	rm -rf build/chart && mkdir -p build/chart && cp -r charts/lookbook build/chart
+	sed -i 's#: \(lookbook[a-z-]*:$(CURRENT)\)$$#: $(REGISTRY)/\1#' build/chart/lookbook/values.yaml
+	helm package build/chart/lookbook --destination build
+
+login: ## log in to the registry: make login REGISTRY_USER=..., with REGISTRY_PASSWORD in the environment
+	@printenv REGISTRY_PASSWORD | docker login $(REGISTRY) --username "$(REGISTRY_USER)" --password-stdin
+	@printenv REGISTRY_PASSWORD | helm registry login $(REGISTRY) --username "$(REGISTRY_USER)" --password-stdin
+
+push: package ## build the container images for amd64 and arm64; push them and the chart
+	$(BUILDX) --tag $(REGISTRY)/lookbook:$(CURRENT) .
+	$(BUILDX) --tag $(REGISTRY)/lookbook-model-init:$(CURRENT) --file model-init/Dockerfile .
+	helm push build/lookbook-$(CURRENT).tgz oci://$(REGISTRY)/charts
+
+clean: ## remove the environments and what was built
+	rm -rf $(VENV) $(TRAINING) $(CLIENTS) build
 
 $(VENV)/serving: requirements.txt
 $(VENV)/testing: requirements-dev.txt
 $(TRAINING)/training: requirements-training.txt
 $(CLIENTS)/clients: requirements-clients.txt
 
-$(VENV)/serving $(VENV)/testing $(TRAINING)/training $(CLIENTS)/clients:
+PIP = $(@D)/bin/pip --quiet --disable-pip-version-check
+$(VENV)/serving $(VENV)/testing $(TRAINING)/training: requirements-build.txt pyproject.toml
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
-	$(if $(filter clients,$(@F)),,$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .)
+	$(PIP) install --require-hashes $(patsubst %,--requirement %,$(filter requirements%,$^))
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(CLIENTS)/clients:
+	$(PYTHON) -m venv $(@D)
+	$(PIP) install --require-hashes --requirement $<
 	touch $@

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from lookbook import __version__
 from lookbook.http.openapi.endpoints import document, resolved
 
 from tests.support import contract
@@ -49,7 +50,7 @@ def test_the_description_is_served_to_all(make_app: Callable[..., Flask], tmp_pa
     (tmp_path / "tokens").write_text("secret\n")
     client = make_app(tokens_file=str(tmp_path / "tokens")).test_client()
     found = client.get("/openapi.json").json
-    assert (found["openapi"], found["info"]["version"]) == ("3.1.0", "0.1.0")
+    assert (found["openapi"], found["info"]["version"]) == ("3.1.0", __version__)
     assert client.get("/docs").status_code == client.get("/docs.css").status_code == 200
 
 

@@ -13,6 +13,7 @@ import pytest
 import requests
 from flask import Flask
 from flask.testing import FlaskClient
+from lookbook import __version__
 from lookbook.errors import StoreUnavailable
 from lookbook.http.app import create_app
 from lookbook.model.inference import Classifier
@@ -74,7 +75,7 @@ def send_binary(client: FlaskClient, blob: bytes, length: int | str | None = Non
 def test_the_server_and_its_model_are_described(client: FlaskClient) -> None:
     assert client.get("/v2").json == {
         "name": "lookbook",
-        "version": "0.1.0",
+        "version": __version__,
         "extensions": ["binary_tensor_data", "classification"],
     }
     model = client.get(MODEL).json
