@@ -1,3 +1,3 @@
 """Lookbook: classifies pictures and keeps every answer."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
