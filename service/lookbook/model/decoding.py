@@ -9,8 +9,10 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from lookbook.errors import ImageTooLarge, InvalidImage, UnsupportedMediaType
 from lookbook.model.bundle import InputSpec
+from lookbook.model.metadata import JPEG, PNG, is_webp, strip
 from lookbook.model.reduction import reduce
 from lookbook.model.thumbnails import THUMBNAIL_SIDE
+from lookbook.model.truncation import completed
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 
@@ -26,6 +28,8 @@ _MORE_BYTES_PER_PIXEL = {"CMYK": 8, "WEBP": 12}
 
 # What scales gray levels of two or four bits to eight bits.
 _GRAY_STEPS = {"L;2": 85, "L;4": 17}
+
+_CHECKSUM_ROWS = 256
 
 # What Pillow's decoders raise for damaged files.
 _DECODER_ERRORS = (
@@ -55,12 +59,16 @@ def decode(data: bytes, spec: InputSpec, max_pixels: int) -> Image.Image:
 
     Raises InvalidImage, ImageTooLarge (before decoding) or UnsupportedMediaType.
     """
+    data = strip(data)
     file = _open(data)
     _check_size(file, max_pixels)
     try:
         image = _load_reduced(file, spec)
     except _DECODER_ERRORS as error:
-        raise InvalidImage(f"the image cannot be decoded: {error}") from error
+        found = _load_completed(data, spec)
+        if found is None:
+            raise InvalidImage(f"the image cannot be decoded: {error}") from error
+        image = found
     if image.mode == "RGBA":
         canvas = Image.new("RGB", image.size, spec.background)
         canvas.paste(image, mask=image.getchannel("A"))
@@ -79,7 +87,7 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except _DECODER_ERRORS as error:
-        if data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")) or data[:4] + data[8:12] == b"RIFFWEBP":
+        if data.startswith((JPEG, PNG)) or is_webp(data):
             raise InvalidImage("the image is damaged at its beginning") from error
         raise UnsupportedMediaType("the file is not a JPEG, PNG or WebP image") from error
 
@@ -107,6 +115,26 @@ def _load_reduced(file: ImageFile.ImageFile, spec: InputSpec) -> Image.Image:
     file.draft(None, (max(1, file.width // power), max(1, file.height // power)))
     image = _load(file)
     return reduce(image, round(factor * max(image.size) / longer))
+
+
+def _load_completed(data: bytes, spec: InputSpec) -> Image.Image | None:
+    """The image of a file of which only the end is missing; None if pixels are."""
+    candidates = completed(data)
+    try:
+        if len(candidates) > 1 and len({_checksum(_open(candidate)) for candidate in candidates}) > 1:
+            return None
+        return _load_reduced(_open(candidates[0]), spec) if candidates else None
+    except (*_DECODER_ERRORS, InvalidImage):
+        return None
+
+
+def _checksum(image: Image.Image) -> int:
+    """Of all pixels; a few rows at a time, because a copy of a large image would not fit into memory."""
+    checksum = 0
+    for top in range(0, image.height, _CHECKSUM_ROWS):
+        rows = image.crop((0, top, image.width, min(top + _CHECKSUM_ROWS, image.height)))
+        checksum = zlib.crc32(rows.tobytes(), checksum)
+    return checksum
 
 
 def _useful_share(image: Image.Image, spec: InputSpec) -> float:
