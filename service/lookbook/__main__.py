@@ -1,4 +1,4 @@
-"""`python -m lookbook` is `lookbook`."""
+"""`python -m lookbook` runs the `lookbook` command. Tests: tests/server/test_process.py."""
 
 from lookbook.cli.main import main
 

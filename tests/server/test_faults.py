@@ -1,5 +1,6 @@
-"""Cassandra away, and back; in a container that these tests stop, pause and start."""
+"""Cassandra becomes unavailable and comes back, in a container that these tests stop, pause and start."""
 
+import hashlib
 import subprocess
 import threading
 import time
@@ -8,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from socket import create_connection, create_server
+from socket import create_connection, create_server, socket
 
 import pytest
 import requests
@@ -28,21 +29,21 @@ pytestmark = pytest.mark.cassandra
 
 @pytest.fixture
 def on_cassandra(cassandra: Settings) -> dict[str, object]:
-    """What `serve` needs to use the real Cassandra."""
+    """Options for `serve` to use the real Cassandra."""
     names = ("store", "cassandra_port", "cassandra_username", "cassandra_password", "cassandra_keyspace")
     return {name: getattr(cassandra, name) for name in names}
 
 
 @pytest.fixture
 def container() -> str:
-    """The name of the container behind the port; skips where it is somebody else's Cassandra."""
+    """Name of the container behind the port; skips if the Cassandra is not in such a container."""
     if subprocess.run(["docker", "inspect", CONTAINER], capture_output=True).returncode:
         lacking(f"no container {CONTAINER}: start one with `make cassandra`")
     return CONTAINER
 
 
-def refused(service: Service) -> None:
-    """A picture is refused within two seconds, with a 503 that says when to come back."""
+def check_refused(service: Service) -> None:
+    """An image is refused within two seconds, with a 503 that says when to retry."""
     began = time.monotonic()
     response = service.send(BAG.read_bytes())
     assert time.monotonic() - began < 2
@@ -51,37 +52,40 @@ def refused(service: Service) -> None:
 
 
 def refused_undecoded(service: Service) -> bool:
+    """Whether an image is refused without being decoded."""
     before = decoded(service)
-    refused(service)
+    check_refused(service)
     return decoded(service) == before
 
 
 def decoded(service: Service) -> str:
-    """The line of /metrics that counts decoded pictures."""
+    """The line of /metrics that counts decoded images."""
     lines = requests.get(f"{service.url}/metrics", timeout=5).text.splitlines()
     return next(line for line in lines if line.startswith("lookbook_decode_seconds_count"))
 
 
-def survives(service: Service, harm: Callable[[], object], mend: Callable[[], object], up: Callable[[], bool]) -> None:
-    """Harm the store, see nothing acknowledged; mend it, see the service come back by itself."""
-    kept = service.send(BAG.read_bytes()).json()["id"]
-    harm()
+def check_outage(
+    service: Service, begin: Callable[[], object], end: Callable[[], object], available: Callable[[], bool]
+) -> None:
+    """While the store is unavailable nothing is acknowledged; afterwards the service recovers by itself."""
+    stored = service.send(BAG.read_bytes()).json()["id"]
+    begin()
     try:
         for _ in range(3):
-            refused(service)
+            check_refused(service)
         assert requests.get(f"{service.url}/readyz", timeout=5).status_code == 200
         until(lambda: "lookbook_store_up 0.0" in requests.get(f"{service.url}/metrics", timeout=5).text, 5)
         assert requests.get(f"{service.url}/livez", timeout=5).status_code == 200
         until(lambda: refused_undecoded(service), 5)
     finally:
-        mend()
-    until(up, 90)
+        end()
+    until(available, 90)
     until(lambda: service.send(BAG.read_bytes()).status_code == 201, 10)
     until(lambda: "lookbook_store_up 1.0" in requests.get(f"{service.url}/metrics", timeout=5).text, 5)
-    assert kept in service.all_ids()
+    assert stored in service.all_ids()
 
 
-def answers(settings: Settings) -> bool:
+def is_available(settings: Settings) -> bool:
     """Whether a new client can log in and read."""
     try:
         with open_cluster(settings) as cluster:
@@ -91,57 +95,61 @@ def answers(settings: Settings) -> bool:
     return True
 
 
-def test_stopped(serve: Callable[..., Service], on_cassandra: dict, cassandra: Settings, container: str) -> None:
+def test_stopped(
+    serve: Callable[..., Service], on_cassandra: dict[str, object], cassandra: Settings, container: str
+) -> None:
     service = serve(**on_cassandra).ready()
-    survives(
+    check_outage(
         service,
         lambda: docker("stop", container),
         lambda: docker("start", container),
-        lambda: answers(cassandra),
+        lambda: is_available(cassandra),
     )
 
 
-def test_paused(serve: Callable[..., Service], on_cassandra: dict, cassandra: Settings, container: str) -> None:
+def test_paused(
+    serve: Callable[..., Service], on_cassandra: dict[str, object], cassandra: Settings, container: str
+) -> None:
     service = serve(**on_cassandra).ready()
-    survives(
+    check_outage(
         service,
         lambda: docker("pause", container),
         lambda: docker("unpause", container),
-        lambda: answers(cassandra),
+        lambda: is_available(cassandra),
     )
 
 
 def test_one_key_many_at_once_on_a_paused_store(
-    serve: Callable[..., Service], on_cassandra: dict, cassandra: Settings, container: str
+    serve: Callable[..., Service], on_cassandra: dict[str, object], cassandra: Settings, container: str
 ) -> None:
     service = serve(**on_cassandra).ready()
     assert service.send(BAG.read_bytes()).status_code == 201
     docker("pause", container)
     try:
         with ThreadPoolExecutor(12) as pool:
-            given = list(pool.map(lambda _: service.send(BAG.read_bytes(), **{"Idempotency-Key": "k"}), range(12)))
+            responses = list(pool.map(lambda _: service.send(BAG.read_bytes(), **{"Idempotency-Key": "k"}), range(12)))
     finally:
         docker("unpause", container)
-    assert {answer.status_code for answer in given} == {503}
-    assert max(answer.elapsed.total_seconds() for answer in given) < 2
-    until(lambda: answers(cassandra), 30)
+    assert {response.status_code for response in responses} == {503}
+    assert max(response.elapsed.total_seconds() for response in responses) < 2
+    until(lambda: is_available(cassandra), 30)
     until(lambda: service.send(BAG.read_bytes(), **{"Idempotency-Key": "k"}).status_code in (200, 201), 10)
 
 
-def test_write_timeout(serve: Callable[..., Service], on_cassandra: dict, container: str) -> None:
+def test_write_timeout(serve: Callable[..., Service], on_cassandra: dict[str, object], container: str) -> None:
     service = serve(**on_cassandra).ready()
     assert service.send(BAG.read_bytes()).status_code == 201
     docker("exec", container, "nodetool", "settimeout", "write", "0")
     try:
-        refused(service)
+        check_refused(service)
         assert "WriteTimeout" in service.log.read_text() or "timed out waiting for replica" in service.log.read_text()
     finally:
         docker("exec", container, "nodetool", "settimeout", "write", "2000")
     until(lambda: service.send(BAG.read_bytes()).status_code == 201, 10)
 
 
-def password_is(session: Session, role: str, password: str) -> bool:
-    """Change a password; Cassandra refuses to do so again within five seconds."""
+def changed_password(session: Session, role: str, password: str) -> bool:
+    """Whether the password could be changed; Cassandra allows it once in five seconds."""
     try:
         session.execute(f"ALTER ROLE {role} WITH PASSWORD = '{password}'")
     except DRIVER_ERRORS:
@@ -149,18 +157,20 @@ def password_is(session: Session, role: str, password: str) -> bool:
     return True
 
 
-def test_wrong_password(serve: Callable[..., Service], on_cassandra: dict, cassandra_session: Session) -> None:
+def test_wrong_password(
+    serve: Callable[..., Service], on_cassandra: dict[str, object], cassandra_session: Session
+) -> None:
     role = f"role_{uuid.uuid4().hex[:12]}"
     cassandra_session.execute(f"CREATE ROLE {role} WITH PASSWORD = 'right' AND LOGIN = true")
     cassandra_session.execute(f"GRANT ALL ON KEYSPACE {on_cassandra['cassandra_keyspace']} TO {role}")
     try:
         service = serve(**{**on_cassandra, "cassandra_username": role, "cassandra_password": "wrong"})
         service.until_alive()
-        refused(service)
-        state = requests.get(f"{service.url}/readyz", timeout=5)
-        assert state.status_code == 503
+        check_refused(service)
+        response = requests.get(f"{service.url}/readyz", timeout=5)
+        assert response.status_code == 503
         until(lambda: "credentials" in requests.get(f"{service.url}/readyz", timeout=5).json()["store"], 5)
-        until(lambda: password_is(cassandra_session, role, "wrong"))
+        until(lambda: changed_password(cassandra_session, role, "wrong"))
         until(lambda: service.send(BAG.read_bytes()).status_code == 201, 10)
         service.ready()
     finally:
@@ -169,16 +179,16 @@ def test_wrong_password(serve: Callable[..., Service], on_cassandra: dict, cassa
 
 @contextmanager
 def forwarder(host: str, port: int) -> Iterator[None]:
-    """Cassandra under another address, as long as the context lasts."""
+    """Forward connections from another address to Cassandra, until the context ends."""
     listener = create_server((host, port))
-    open_ends = []
+    open_ends: list[socket] = []
 
-    def copy(source: object, target: object) -> None:
+    def copy(source: socket, target: socket) -> None:
         try:
             while data := source.recv(65536):
                 target.sendall(data)
         except OSError:
-            pass  # the other end is closed
+            pass  # the other end has been closed
         for end in (source, target):
             end.close()
 
@@ -206,55 +216,57 @@ def forwarder(host: str, port: int) -> Iterator[None]:
                 continue  # closed already
 
 
-def test_back_under_another_address(serve: Callable[..., Service], on_cassandra: dict, tmp_path: Path) -> None:
-    """As a pod that moves: the name stays, its address changes, and the old address falls silent."""
+def test_back_at_another_address(
+    serve: Callable[..., Service], on_cassandra: dict[str, object], tmp_path: Path
+) -> None:
+    """Like a pod that moves: the name stays, its address changes, and the old address stops responding."""
     hosts = tmp_path / "hosts"
-    # A mount of its own, so that a name can change its address for one process alone.
-    alone = ("unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(hosts))
+    # A mount namespace in which a name changes its address for one process only.
+    unshared = ("unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(hosts))
     hosts.write_text("127.0.0.2 cassandra.test\n")
-    if subprocess.run([*alone, "true"], capture_output=True).returncode:
-        lacking("changing a name's address needs the right to mount: run as root")
+    if subprocess.run([*unshared, "true"], capture_output=True).returncode:
+        lacking("changing the address of a name needs permission to mount: run as root")
     port = free_port()
     with forwarder("127.0.0.2", port):
         service = serve(
-            prefix=alone, **{**on_cassandra, "cassandra_contact_points": "cassandra.test", "cassandra_port": port}
+            prefix=unshared, **{**on_cassandra, "cassandra_contact_points": "cassandra.test", "cassandra_port": port}
         ).ready()
         assert service.send(BAG.read_bytes()).status_code == 201
-    refused(service)
+    check_refused(service)
     with forwarder("127.0.0.3", port):
         hosts.write_text("127.0.0.3 cassandra.test\n")
         until(lambda: service.send(BAG.read_bytes()).status_code == 201, 10)
 
 
 def test_livez_answers_while_a_hundred_wait_for_a_paused_store(
-    serve: Callable[..., Service], on_cassandra: dict, cassandra: Settings, container: str
+    serve: Callable[..., Service], on_cassandra: dict[str, object], cassandra: Settings, container: str
 ) -> None:
     service = serve(**on_cassandra).ready()
     docker("pause", container)
     try:
-        with liveness(service) as taken, ThreadPoolExecutor(100) as pool:
+        with liveness(service) as seconds, ThreadPoolExecutor(100) as pool:
             codes = list(pool.map(lambda _: service.send(BAG.read_bytes()).status_code, range(300)))
     finally:
         docker("unpause", container)
     assert set(codes) == {503}
-    assert max(taken) < 0.1
-    until(lambda: answers(cassandra), 30)
+    assert max(seconds) < 0.1
+    until(lambda: is_available(cassandra), 30)
     until(lambda: service.send(BAG.read_bytes()).status_code == 201, 10)
 
 
-def test_killed_workers_lose_nothing(serve: Callable[..., Service], on_cassandra: dict) -> None:
+def test_killed_workers_lose_nothing(serve: Callable[..., Service], on_cassandra: dict[str, object]) -> None:
     kill_under_load(serve(workers=2, **on_cassandra).ready())
 
 
-def test_one_key_twenty_at_once_is_one_record(serve: Callable[..., Service], on_cassandra: dict) -> None:
+def test_one_key_twenty_at_once_is_one_prediction(
+    serve: Callable[..., Service], on_cassandra: dict[str, object]
+) -> None:
     one_key_at_once(serve(workers=2, **on_cassandra).ready())
 
 
 def test_a_first_writer_killed_between_its_two_writes_changes_nothing(
-    serve: Callable[..., Service], on_cassandra: dict, cassandra: Settings
+    serve: Callable[..., Service], on_cassandra: dict[str, object], cassandra: Settings
 ) -> None:
-    import hashlib
-
     store = CassandraStore(cassandra, lambda _: None)
     until(lambda: store.status().reached)
     id = id_maker()()

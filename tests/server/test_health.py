@@ -1,3 +1,5 @@
+"""/livez, /readyz and the health endpoints of /v2."""
+
 from collections.abc import Callable
 
 import requests
@@ -11,7 +13,7 @@ def test_alive_and_ready(client: FlaskClient) -> None:
     assert client.get("/readyz").json == {"status": "ready", "store": "up"}
 
 
-def test_alive_but_not_ready_before_the_store_was_reached(serve: Callable[..., Service]) -> None:
+def test_alive_but_not_ready_until_the_store_was_available(serve: Callable[..., Service]) -> None:
     service = serve(store="cassandra", cassandra_port=free_port())
     service.until_alive()
     response = requests.get(f"{service.url}/readyz", timeout=5)

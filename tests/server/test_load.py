@@ -1,4 +1,4 @@
-"""Many at once, on one worker."""
+"""Many requests at once, on one worker."""
 
 import socket
 import time
@@ -22,38 +22,38 @@ HEAD = b"POST /v1/predictions HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n
 
 def test_livez_answers_while_a_hundred_requests_queue(serve: Callable[..., Service]) -> None:
     service = serve().ready()
-    picture = heavy()
-    with liveness(service) as taken, ThreadPoolExecutor(100) as pool:
-        answers = list(pool.map(lambda _: service.send(picture), range(100)))
-    assert {answer.status_code for answer in answers} <= {201, 503}
-    assert sum(answer.status_code == 201 for answer in answers) >= Settings().max_requests
-    assert all("Retry-After" in answer.headers for answer in answers if answer.status_code == 503)
-    assert len(taken) > 20
-    assert max(taken) < 0.1
+    image = heavy()
+    with liveness(service) as seconds, ThreadPoolExecutor(100) as pool:
+        responses = list(pool.map(lambda _: service.send(image), range(100)))
+    assert {response.status_code for response in responses} <= {201, 503}
+    assert sum(response.status_code == 201 for response in responses) >= Settings().max_requests
+    assert all("Retry-After" in response.headers for response in responses if response.status_code == 503)
+    assert len(seconds) > 20
+    assert max(seconds) < 0.1
 
 
 def test_livez_answers_while_two_hundred_clients_send_a_byte_a_second(serve: Callable[..., Service]) -> None:
     service = serve().ready()
     with ExitStack() as stack:
         socks = [stack.enter_context(socket.create_connection(("127.0.0.1", service.port), 10)) for _ in range(200)]
-        with liveness(service) as taken:
+        with liveness(service) as seconds:
             for sock in socks[:100]:
                 sock.sendall(HEAD)
-            for second in range(8):
+            for tick in range(8):
                 for number, sock in enumerate(socks):
-                    text = b"P" if number < 100 else HEAD[second : second + 1]
+                    text = b"P" if number < 100 else HEAD[tick : tick + 1]
                     try:
                         sock.sendall(text)
                     except OSError:
-                        continue  # refused and closed by the server
+                        continue  # the server has refused the request and closed the connection
                 time.sleep(1)
-    assert len(taken) > 100
-    assert max(taken) < 0.1
+    assert len(seconds) > 100
+    assert max(seconds) < 0.1
     until(lambda: service.send(BAG.read_bytes()).status_code == 201)
 
 
 def partly_noise(mode: str, side: int, rows: int) -> Image.Image:
-    """A picture of which only the first rows are hard to pack."""
+    """An image of which only the first rows are hard to compress."""
     image = Image.new(mode, (side, side))
     noise = np.random.default_rng(1).integers(0, 256, rows * side * len(mode), np.uint8)
     if mode == "P":
@@ -70,16 +70,14 @@ LARGEST = {
 
 
 @pytest.mark.parametrize("kind", LARGEST)
-def test_uploads_at_the_limits_fit_into_memory(serve: Callable[..., Service], kind: str) -> None:
+def test_images_at_the_limits_fit_into_memory(serve: Callable[..., Service], kind: str) -> None:
     service = serve().ready()
     limit = Settings().max_bytes
-    picture = LARGEST[kind]()
-    assert 0.95 * limit < len(picture) < limit
+    image = LARGEST[kind]()
+    assert 0.95 * limit < len(image) < limit
 
     def send() -> requests.Response:
-        return requests.post(
-            f"{service.url}/v1/predictions", picture, headers={"Content-Type": "image/png"}, timeout=120
-        )
+        return requests.post(f"{service.url}/v1/predictions", image, headers={"Content-Type": "image/png"}, timeout=120)
 
     with ThreadPoolExecutor(100) as pool:
         sending = [pool.submit(send) for _ in range(100)]
@@ -92,5 +90,5 @@ def test_killed_workers_lose_nothing_on_sqlite(serve: Callable[..., Service]) ->
     kill_under_load(serve(workers=2).ready())
 
 
-def test_one_key_twenty_at_once_is_one_record_on_sqlite(serve: Callable[..., Service]) -> None:
+def test_one_key_twenty_at_once_is_one_prediction_on_sqlite(serve: Callable[..., Service]) -> None:
     one_key_at_once(serve(workers=2).ready())

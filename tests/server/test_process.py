@@ -1,10 +1,12 @@
-"""What `lookbook serve` does as a process."""
+"""`lookbook serve` as a process: what stops its start, what it logs, how it ends."""
 
+import json
 import re
 import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -14,29 +16,26 @@ from tests.support.places import BAG, MLP
 from tests.support.running import Service, until
 
 
-def refusal(service: Service) -> str:
-    """The line with which it refuses to start."""
+def start_error(service: Service) -> str:
+    """The line that says why the server does not start."""
     assert service.process.wait(30) != 0
     (line,) = [line for line in service.log.read_text().splitlines() if line.startswith("lookbook: /")]
     return line
 
 
-def flipped(folder: Path) -> None:
-    content = bytearray((folder / "model.tflite").read_bytes())
-    content[-1000] ^= 1
-    (folder / "model.tflite").write_bytes(content)
-
-
-def test_a_flipped_byte_stops_the_start(serve: Callable[..., Service], tmp_path: Path) -> None:
+def test_a_flipped_bit_in_the_model_stops_the_start(serve: Callable[..., Service], tmp_path: Path) -> None:
     shutil.copytree(MLP, tmp_path / "b")
-    flipped(tmp_path / "b")
-    assert refusal(serve(model=tmp_path / "b")).endswith("model.tflite: its sha256 is not the manifest's")
+    model = tmp_path / "b/model.tflite"
+    content = bytearray(model.read_bytes())
+    content[-1000] ^= 1
+    model.write_bytes(content)
+    assert start_error(serve(model=tmp_path / "b")).endswith("model.tflite: its sha256 is not the manifest's")
 
 
 def test_a_missing_file_stops_the_start(serve: Callable[..., Service], tmp_path: Path) -> None:
     shutil.copytree(MLP, tmp_path / "b")
     (tmp_path / "b/golden/fashion-5.png").unlink()
-    assert refusal(serve(model=tmp_path / "b")).endswith("fashion-5.png: No such file or directory")
+    assert start_error(serve(model=tmp_path / "b")).endswith("fashion-5.png: No such file or directory")
 
 
 @pytest.mark.parametrize(
@@ -48,51 +47,53 @@ def test_a_missing_file_stops_the_start(serve: Callable[..., Service], tmp_path:
     ],
     ids=["shape", "golden", "labels"],
 )
-def test_a_contradiction_stops_the_start(
-    serve: Callable[..., Service], altered: Callable[..., Path], change: Callable[[dict], None], complaint: str
+def test_a_wrong_manifest_stops_the_start(
+    serve: Callable[..., Service],
+    altered: Callable[..., Path],
+    change: Callable[[dict[str, Any]], None],
+    complaint: str,
 ) -> None:
-    assert complaint in refusal(serve(model=altered(change)))
+    assert complaint in start_error(serve(model=altered(change)))
 
 
 def test_a_store_that_cannot_be_opened_stops_the_start(serve: Callable[..., Service]) -> None:
-    assert refusal(serve(sqlite_path="/nowhere/store.sqlite")).endswith("unable to open database file")
+    assert start_error(serve(sqlite_path="/nowhere/store.sqlite")).endswith("unable to open database file")
 
 
-def test_many_workers_that_refuse_say_it_once(serve: Callable[..., Service]) -> None:
+def test_many_workers_that_cannot_start_say_why_once(serve: Callable[..., Service]) -> None:
     service = serve(sqlite_path="/nowhere/store.sqlite", workers=8)
-    assert refusal(service).endswith("unable to open database file")
+    assert start_error(service).endswith("unable to open database file")
     assert service.process.returncode == 4
     assert "HaltServer" not in service.log.read_text()
 
 
-def test_a_killed_servers_metrics_are_removed(
+def test_the_metrics_folder_of_a_killed_server_is_removed(
     serve: Callable[..., Service], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     running, killed = serve().ready(), serve().ready()
-    (mine, lost) = (list(tmp_path.glob(f"lookbook-metrics-{service.process.pid}-*")) for service in (running, killed))
+    kept, left = (list(tmp_path.glob(f"lookbook-metrics-{service.process.pid}-*")) for service in (running, killed))
     killed.process.kill()
     killed.process.wait()
     serve().ready()
-    assert [folder.exists() for folder in mine + lost] == [True, False]
+    assert [folder.exists() for folder in kept + left] == [True, False]
 
 
-def test_workers_follow_the_cpus(serve: Callable[..., Service]) -> None:
+def test_there_are_as_many_workers_as_cpus(serve: Callable[..., Service]) -> None:
     service = serve(workers=0).ready()
     until(lambda: len(service.workers()) == available_cpus())
 
 
-def test_it_says_that_no_token_is_set(serve: Callable[..., Service], tmp_path: Path) -> None:
-    assert "anybody who reaches" in serve().ready().log.read_text()
-    (tmp_path / "tokens").write_text("secret")
-    assert "anybody who reaches" not in serve(tokens_file=tmp_path / "tokens").ready().log.read_text()
-    (tmp_path / "tokens").write_text("\n")
-    assert "has no token: every call is refused" in serve(tokens_file=tmp_path / "tokens").ready().log.read_text()
+def test_it_warns_if_there_are_no_tokens(serve: Callable[..., Service], tmp_path: Path) -> None:
+    assert "anyone who can reach" in serve().ready().log.read_text()
+    tokens = tmp_path / "tokens"
+    tokens.write_text("secret")
+    assert "anyone who can reach" not in serve(tokens_file=tokens).ready().log.read_text()
+    tokens.write_text("\n")
+    assert "has no tokens; every request will be refused" in serve(tokens_file=tokens).ready().log.read_text()
 
 
 def test_log_lines_are_json_with_a_request_id(serve: Callable[..., Service]) -> None:
-    import json
-
     service = serve().ready()
     service.send(BAG.read_bytes(), **{"X-Request-Id": "my-request"})
     lines = [json.loads(line) for line in service.log.read_text().splitlines() if line.startswith("{")]
@@ -101,7 +102,7 @@ def test_log_lines_are_json_with_a_request_id(serve: Callable[..., Service]) -> 
     assert line["level"] == "INFO"
 
 
-def test_it_ends_at_once_when_told(serve: Callable[..., Service]) -> None:
+def test_it_stops_promptly(serve: Callable[..., Service]) -> None:
     service = serve(workers=2).ready()
     requests.get(f"{service.url}/livez", timeout=5)
     began = time.monotonic()
@@ -109,13 +110,13 @@ def test_it_ends_at_once_when_told(serve: Callable[..., Service]) -> None:
     assert time.monotonic() - began < 5
 
 
-def test_it_loads_nothing_that_only_other_commands_need(
+def test_it_imports_nothing_that_only_other_commands_need(
     serve: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Makes Python name every module that is loaded, in master and worker.
+    # Makes Python log every module that it imports, in master and worker.
     monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
     service = serve().ready()
     assert service.send(BAG.read_bytes()).status_code == 201
-    loaded = set(re.findall(r"^import time:.*\| +(\w+)", service.log.read_text(), re.M))
-    assert {"flask", "ai_edge_litert"} <= loaded
-    assert not {"keras", "kubernetes", "requests", "rich", "tensorflow", "training", "urllib3"} & loaded
+    imported = set(re.findall(r"^import time:.*\| +(\w+)", service.log.read_text(), re.M))
+    assert {"flask", "ai_edge_litert"} <= imported
+    assert not {"keras", "kubernetes", "requests", "rich", "tensorflow", "training", "urllib3"} & imported

@@ -1,4 +1,4 @@
-"""Changed code is served: LOOKBOOK_RELOAD."""
+"""LOOKBOOK_RELOAD: the server restarts when code changes."""
 
 import shutil
 from collections.abc import Callable
@@ -13,15 +13,15 @@ def test_changed_code_is_served_and_broken_code_waits_for_the_next_change(
 ) -> None:
     shutil.copytree(ROOT / "service/lookbook", tmp_path / "lookbook")
     service = serve(("env", f"--chdir={tmp_path}"), reload=True).ready()
-    refused = f"{service.url}/v1/predictions?limit=0"
-    assert error_code(refused) == "invalid_request"
+    bad_request = f"{service.url}/v1/predictions?limit=0"
+    assert error_code(bad_request) == "invalid_request"
     module = tmp_path / "lookbook/errors.py"
     code = module.read_text()
     module.write_text(code.replace('"invalid_request"', '"changed"'))
-    until(lambda: error_code(refused) == "changed")
+    until(lambda: error_code(bad_request) == "changed")
     module.write_text("(")
-    until(lambda: error_code(refused) is None)
+    until(lambda: error_code(bad_request) is None)
     until(lambda: "SyntaxError" in service.log.read_text())
     module.write_text(code)
-    until(lambda: error_code(refused) == "invalid_request")
+    until(lambda: error_code(bad_request) == "invalid_request")
     assert service.stop() == 0

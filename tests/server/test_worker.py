@@ -1,4 +1,4 @@
-"""The real server against clients that are slow, rude or gone."""
+"""The real server and clients that are slow, misbehave or disconnect."""
 
 import http.client
 import json
@@ -9,10 +9,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
-from lookbook.server.worker import SEND_SECONDS
+from lookbook.server.connection import SEND_SECONDS
 
 from tests.support.places import BAG
 from tests.support.running import Service, until
@@ -24,30 +25,31 @@ def connect(service: Service) -> socket.socket:
     return socket.create_connection(("127.0.0.1", service.port), 30)
 
 
-def answer(sock: socket.socket) -> bytes:
-    """All that comes until the server closes."""
+def read_all(sock: socket.socket) -> bytes:
+    """Everything until the server closes the connection."""
     with sock.makefile("rb") as file:
         return file.read()
 
 
-def listed(service: Service) -> list[dict]:
-    return requests.get(f"{service.url}/v1/predictions", timeout=10).json()["items"]
+def stored(service: Service) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = requests.get(f"{service.url}/v1/predictions", timeout=10).json()["items"]
+    return items
 
 
-def test_a_body_that_never_comes_ends_in_408(serve: Callable[..., Service]) -> None:
+def test_a_body_that_never_arrives_is_408(serve: Callable[..., Service]) -> None:
     service = serve(body_timeout=1).ready()
     for body in (b"", b"\x89PNG"):
         with connect(service) as sock:
             began = time.monotonic()
             sock.sendall(HEAD + b"Content-Length: 1000\r\n\r\n" + body)
-            text = answer(sock)
+            text = read_all(sock)
         assert text.startswith(b"HTTP/1.1 408 ")
         assert b'"code":"body_timeout"' in text
         assert 0.9 < time.monotonic() - began < 5
-    assert listed(service) == []
+    assert stored(service) == []
 
 
-def test_a_body_in_single_bytes_ends_in_408_too(serve: Callable[..., Service]) -> None:
+def test_a_body_sent_byte_by_byte_is_408(serve: Callable[..., Service]) -> None:
     service = serve(body_timeout=2).ready()
     with connect(service) as sock:
         sock.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
@@ -63,11 +65,11 @@ def test_a_body_in_single_bytes_ends_in_408_too(serve: Callable[..., Service]) -
     assert text.startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_head_that_never_ends_is_cut_off(serve: Callable[..., Service]) -> None:
+def test_a_head_that_never_ends_closes_the_connection(serve: Callable[..., Service]) -> None:
     service = serve().ready()
     with connect(service) as sock:
         sock.sendall(b"GET /livez HTTP/1.1\r\nX: ")
-        assert answer(sock) == b""
+        assert read_all(sock) == b""
 
 
 def test_a_refusal_reaches_a_client_that_is_still_sending(serve: Callable[..., Service]) -> None:
@@ -79,7 +81,7 @@ def test_a_refusal_reaches_a_client_that_is_still_sending(serve: Callable[..., S
         f"{service.url}/v1/predictions", iter([large]), headers={"Content-Type": "image/png"}, timeout=30
     )
     assert chunked.status_code == 413
-    assert listed(service) == []
+    assert stored(service) == []
 
 
 def test_a_connection_serves_one_request_after_another(serve: Callable[..., Service]) -> None:
@@ -96,17 +98,17 @@ def test_a_connection_serves_one_request_after_another(serve: Callable[..., Serv
         assert response.status == 415
         response.read()
     connection.close()
-    assert len(listed(service)) == 3
+    assert len(stored(service)) == 3
 
 
-def test_requests_sent_in_one_go_are_all_answered(serve: Callable[..., Service]) -> None:
+def test_pipelined_requests_are_all_answered(serve: Callable[..., Service]) -> None:
     service = serve().ready()
     get = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
     post = HEAD + b"Content-Length: %d\r\n\r\n" % len(BAG.read_bytes()) + BAG.read_bytes()
     last = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     with connect(service) as sock:
         sock.sendall(get + post + get + last)
-        text = answer(sock)
+        text = read_all(sock)
     assert (text.count(b"HTTP/1.1 200"), text.count(b"HTTP/1.1 201")) == (3, 1)
 
 
@@ -125,12 +127,12 @@ def test_requests_sent_in_one_go_are_all_answered(serve: Callable[..., Service])
     ],
     ids=["text", "bytes", "version", "length", "smuggled", "chunk", "chunk end", "long path", "long header"],
 )
-def test_what_is_not_http_gets_a_4xx(serve: Callable[..., Service], data: bytes) -> None:
+def test_malformed_http_is_4xx(serve: Callable[..., Service], data: bytes) -> None:
     service = serve().ready()
     with connect(service) as sock:
         sock.sendall(data)
         sock.shutdown(socket.SHUT_WR)
-        text = answer(sock)
+        text = read_all(sock)
     assert text.startswith(b"HTTP/1.1 4") or text == b""
     assert requests.get(f"{service.url}/livez", timeout=5).status_code == 200
     assert "Traceback" not in service.log.read_text()
@@ -152,14 +154,14 @@ def test_what_is_not_http_gets_a_4xx(serve: Callable[..., Service], data: bytes)
     ],
     ids=["text", "version", "header", "length", "uri", "expect", "long header", "endless livez", "endless", "coding"],
 )
-def test_what_the_parser_refuses_is_answered_like_the_rest(
+def test_parser_errors_have_the_form_of_other_errors(
     serve: Callable[..., Service], data: bytes, status: int, code: str
 ) -> None:
     service = serve().ready()
     with connect(service) as sock:
         began = time.monotonic()
         sock.sendall(data)
-        head, _, body = answer(sock).partition(b"\r\n\r\n")
+        head, _, body = read_all(sock).partition(b"\r\n\r\n")
     assert time.monotonic() - began < 5
     assert head.startswith(b"HTTP/1.1 %d " % status)
     error = json.loads(body)["error"]
@@ -177,25 +179,25 @@ def test_what_the_parser_refuses_is_answered_like_the_rest(
     ],
     ids=lambda headers: next(iter(headers)),
 )
-def test_what_a_proxy_adds_changes_nothing(serve: Callable[..., Service], headers: dict[str, str]) -> None:
+def test_headers_that_a_proxy_adds_change_nothing(serve: Callable[..., Service], headers: dict[str, str]) -> None:
     response = requests.get(f"{serve().ready().url}/v1/model", headers=headers, timeout=10)
     assert (response.status_code, response.json()["name"]) == (200, "fashion-mnist-mlp")
 
 
-def test_a_body_cut_short_is_400(serve: Callable[..., Service]) -> None:
+def test_a_truncated_body_is_400(serve: Callable[..., Service]) -> None:
     service = serve().ready()
     body = BAG.read_bytes()
     with connect(service) as sock:
         sock.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % (len(body) + 1) + body)
         sock.shutdown(socket.SHUT_WR)
-        text = answer(sock)
+        text = read_all(sock)
     assert text.startswith(b"HTTP/1.1 400 ")
     assert b"the body ended after %d of %d bytes" % (len(body), len(body) + 1) in text
-    assert listed(service) == []
+    assert stored(service) == []
 
 
 def read_slowly(service: Service, request: bytes) -> socket.socket:
-    """A client that has sent a request and whose buffer takes hardly anything of the answer."""
+    """A client that has sent a request and whose buffer holds only the start of the response."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     sock.settimeout(30)
@@ -204,7 +206,7 @@ def read_slowly(service: Service, request: bytes) -> socket.socket:
     return sock
 
 
-def test_clients_that_do_not_read_are_counted_and_then_cut_off(serve: Callable[..., Service]) -> None:
+def test_clients_that_do_not_read_are_counted_and_then_disconnected(serve: Callable[..., Service]) -> None:
     service = serve(max_requests=2).ready()
     form = {"image": ("\N{SNOWMAN}" * 1000, BAG.read_bytes())}
     with requests.Session() as session:
@@ -224,11 +226,11 @@ def test_clients_that_do_not_read_are_counted_and_then_cut_off(serve: Callable[.
             time.sleep(0.05)
         until(lambda: in_flight(0), SEND_SECONDS)
         assert time.monotonic() - began > SEND_SECONDS - 2
-        assert len(answer(paused)) < 5_000_000
+        assert len(read_all(paused)) < 5_000_000
     assert "Traceback" not in service.log.read_text()
 
 
-def test_requests_sent_on_and_on_are_neither_kept_nor_waited_for(serve: Callable[..., Service]) -> None:
+def test_endless_requests_neither_fill_memory_nor_block_others(serve: Callable[..., Service]) -> None:
     service = serve().ready()
     before = service.resident()
     block = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * 10_000
@@ -259,7 +261,7 @@ def test_requests_sent_on_and_on_are_neither_kept_nor_waited_for(serve: Callable
             sock.shutdown(socket.SHUT_RDWR)
 
 
-def test_clients_that_go_away_leave_nothing_behind(serve: Callable[..., Service]) -> None:
+def test_clients_that_disconnect_leave_nothing_behind(serve: Callable[..., Service]) -> None:
     service = serve().ready()
     worker = service.workers()
     for cut in (0, 5, len(HEAD), len(HEAD) + 30, len(HEAD) + 200):
@@ -267,12 +269,12 @@ def test_clients_that_go_away_leave_nothing_behind(serve: Callable[..., Service]
             with connect(service) as sock:
                 sock.sendall((HEAD + b"Content-Length: 448\r\n\r\n" + BAG.read_bytes())[:cut])
     until(lambda: service.send(BAG.read_bytes()).status_code == 201)
-    assert len(listed(service)) == 1
+    assert len(stored(service)) == 1
     assert service.workers() == worker
     assert "Traceback" not in service.log.read_text()
 
 
-def test_a_request_under_way_is_finished_before_the_end(serve: Callable[..., Service]) -> None:
+def test_a_request_in_progress_is_finished_before_shutdown(serve: Callable[..., Service]) -> None:
     service = serve().ready()
     body = BAG.read_bytes()
     with connect(service) as sock:
@@ -280,11 +282,11 @@ def test_a_request_under_way_is_finished_before_the_end(serve: Callable[..., Ser
         until(lambda: "lookbook_in_flight 1.0" in requests.get(f"{service.url}/metrics", timeout=5).text)
         service.process.terminate()
         sock.sendall(body[100:])
-        assert answer(sock).startswith(b"HTTP/1.1 201 ")
+        assert read_all(sock).startswith(b"HTTP/1.1 201 ")
     assert service.stop() == 0
 
 
-def test_the_table_of_open_files_need_not_grow(serve: Callable[..., Service]) -> None:
+def test_the_table_of_open_files_is_large_enough_from_the_start(serve: Callable[..., Service]) -> None:
     (worker,) = serve().ready().workers()
     status = Path(f"/proc/{worker}/status").read_text()
     (size,) = [int(line.split()[1]) for line in status.splitlines() if line.startswith("FDSize:")]

@@ -1,4 +1,4 @@
-"""Asks /livez all the time, in a process of its own: `python -m tests.support.liveness PORT`, until its input ends."""
+"""Requests /livez in its own process until standard input ends: `python -m tests.support.liveness PORT`."""
 
 import http.client
 import select

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -20,29 +20,29 @@ from tests.support.running import Service, until
 
 @contextmanager
 def liveness(service: Service) -> Iterator[list[float]]:
-    """Asks /livez all the time; afterwards the list holds the seconds that each answer took."""
-    taken: list[float] = []
+    """Requests /livez without a pause; afterwards the list holds the seconds that each response took."""
+    seconds: list[float] = []
     with subprocess.Popen(
         [sys.executable, "-m", "tests.support.liveness", str(service.port)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    ) as asking:
-        assert asking.stdout
-        taken.append(float(asking.stdout.readline()))
-        yield taken
-        rest, _ = asking.communicate(timeout=60)
-        taken += [float(line) for line in rest.splitlines()]
-        assert asking.returncode == 0
+    ) as probe:
+        assert probe.stdout
+        seconds.append(float(probe.stdout.readline()))
+        yield seconds
+        rest, _ = probe.communicate(timeout=60)
+        seconds += [float(line) for line in rest.splitlines()]
+        assert probe.returncode == 0
 
 
 def heavy() -> bytes:
-    """A small file that takes long to decode."""
+    """A small image file that takes long to decode."""
     return encoded(Image.new("RGB", (4900, 4900), (1, 2, 3)))
 
 
 def kill_under_load(service: Service) -> None:
-    """Kill every worker in the midst of writes: what was acknowledged must be found again."""
+    """Kill every worker during writes: each prediction that was acknowledged must still be stored."""
     acknowledged: list[str] = []
     stop = threading.Event()
 
@@ -58,12 +58,7 @@ def kill_under_load(service: Service) -> None:
     with ThreadPoolExecutor(8) as pool:
         writers = [pool.submit(write) for _ in range(8)]
         for _ in range(3):
-            before = len(acknowledged)
-            until(lambda before=before: len(acknowledged) > before + 50)
-            killed = service.workers()
-            for pid in killed:
-                os.kill(pid, signal.SIGKILL)
-            until(lambda killed=killed: service.workers() and not set(killed) & set(service.workers()))
+            _kill_workers(service, acknowledged)
         stop.set()
         for writer in writers:
             writer.result()
@@ -72,10 +67,22 @@ def kill_under_load(service: Service) -> None:
     assert set(acknowledged) <= service.all_ids()
 
 
+def _kill_workers(service: Service, acknowledged: Sequence[str]) -> None:
+    """Kill every worker after fifty more predictions, and wait for new workers."""
+    enough = len(acknowledged) + 50
+    until(lambda: len(acknowledged) > enough)
+    killed = set(service.workers())
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: service.workers() and killed.isdisjoint(service.workers()))
+
+
 def one_key_at_once(service: Service) -> None:
+    """Send one image twenty times at once with the same idempotency key: there must be one prediction."""
+    key = {"Idempotency-Key": "the-key"}
     with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: service.send(BAG.read_bytes(), **{"Idempotency-Key": "the-key"}), range(20)))
-    codes = Counter(answer.status_code for answer in answers)
-    assert codes == {200: 19, 201: 1}, [answer.text for answer in answers]
-    assert len({answer.text for answer in answers}) == 1
-    assert service.all_ids() == {answers[0].json()["id"]}
+        responses = list(pool.map(lambda _: service.send(BAG.read_bytes(), **key), range(20)))
+    codes = Counter(response.status_code for response in responses)
+    assert codes == {200: 19, 201: 1}, [response.text for response in responses]
+    assert len({response.text for response in responses}) == 1
+    assert service.all_ids() == {responses[0].json()["id"]}

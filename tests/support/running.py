@@ -1,4 +1,4 @@
-"""`lookbook serve` as a process, for the tests that need a real server."""
+"""`lookbook serve` as a process, for tests that need a real server."""
 
 import os
 import signal
@@ -14,10 +14,10 @@ from typing import Any
 import requests
 
 ENDED_WITHIN = 30
-# Where those run, or ran, that a test has started.
+# URLs of the servers that tests have started.
 SERVICES: set[str] = set()
 
-# For sh in the Cassandra image: a node that speaks TLS alone, and /tmp/ca.crt, which verifies it.
+# Run by sh in the Cassandra container image: a node that accepts TLS only, and /tmp/ca.crt, which verifies it.
 ENCRYPTED = """
 set -e
 cd /tmp
@@ -31,10 +31,10 @@ exec docker-entrypoint.sh cassandra -f
 
 
 def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    """Wait for the condition; fail when it does not come true."""
+    """Wait for the condition; fail if it does not become true in time."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} seconds"
+        assert time.monotonic() < deadline, f"the condition was not met within {seconds} seconds"
         time.sleep(0.02)
 
 
@@ -50,7 +50,7 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def error_code(url: str) -> str | None:
-    """That of the error with which `url` answers; None where nothing does."""
+    """The code of the error that `url` responds with; None if nothing responds."""
     try:
         return str(requests.get(url, timeout=5).json()["error"]["code"])
     except requests.RequestException:
@@ -58,7 +58,7 @@ def error_code(url: str) -> str | None:
 
 
 class Service:
-    """A running server: `url`, and what it wrote to `log`."""
+    """A running server at `url`, which logs to `log`."""
 
     def __init__(
         self,
@@ -72,7 +72,8 @@ class Service:
         self.url = f"http://127.0.0.1:{self.port}"
         SERVICES.add(self.url)
         self.log = log
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("LOOKBOOK_", "PROMETHEUS_"))}
+        ours = ("LOOKBOOK_", "PROMETHEUS_")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         settings = {
             f"LOOKBOOK_{name.upper()}": str(value).lower() if isinstance(value, bool) else str(value)
             for name, value in {"bind": f"127.0.0.1:{self.port}", **options}.items()
@@ -81,19 +82,19 @@ class Service:
             self.process = subprocess.Popen(
                 [*prefix, *map(str, command)],
                 cwd=cwd,
-                env={**kept, **settings, "PYTHONWARNINGS": "error,ignore::UserWarning:PIL.TiffImagePlugin"},
+                env={**inherited, **settings, "PYTHONWARNINGS": "error,ignore::UserWarning:PIL.TiffImagePlugin"},
                 stderr=file,
                 stdout=file,
                 start_new_session=True,
             )
 
     def ready(self) -> "Service":
-        """Wait until /readyz says so."""
+        """Wait until /readyz responds with 200."""
         self._until_ok("/readyz")
         return self
 
     def until_alive(self) -> None:
-        """Wait until /livez says so."""
+        """Wait until /livez responds with 200."""
         self._until_ok("/livez")
 
     def _until_ok(self, path: str) -> None:
@@ -116,7 +117,7 @@ class Service:
         return sum(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def most_resident(self, sending: Sequence["Future[Any]"]) -> int:
-        """The most memory that the workers have until all these are done, in bytes."""
+        """Peak memory of the workers until all of `sending` are done, in bytes."""
         most = 0
         while not all(future.done() for future in sending):
             most = max(most, self.resident())
@@ -129,7 +130,7 @@ class Service:
         )
 
     def all_ids(self) -> set[str]:
-        """Every id in the list, walked page by page."""
+        """The id of every prediction, read page by page."""
         found: list[str] = []
         cursor = None
         while True:
@@ -141,19 +142,19 @@ class Service:
                 return set(found)
 
     def _page(self, query: Mapping[str, str]) -> dict[str, Any]:
-        """A page; a worker that was just started may first say 503."""
-        answers: list[requests.Response] = []
+        """One page. A worker that has just started may respond with 503 at first."""
+        responses: list[requests.Response] = []
 
-        def asked() -> bool:
-            answers.append(requests.get(f"{self.url}/v1/predictions", query, timeout=30))
-            return answers[-1].status_code == 200
+        def succeeds() -> bool:
+            responses.append(requests.get(f"{self.url}/v1/predictions", query, timeout=30))
+            return responses[-1].status_code == 200
 
-        until(asked, 10)
-        page: dict[str, Any] = answers[-1].json()
+        until(succeeds, 10)
+        page: dict[str, Any] = responses[-1].json()
         return page
 
     def stop(self) -> int:
-        """End it politely; its exit status."""
+        """Shut the server down; returns its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:

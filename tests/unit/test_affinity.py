@@ -18,9 +18,9 @@ from tests.support.running import Service, until
         ({0: 0.9, 1: 0.7}, 0.1, 0),
         ({0: 1.0, 1: 0.6, 2: 0.2, 3: 0.9}, 0.3, 2),
     ],
-    ids=["idle", "busy by ourselves", "crowded", "no better elsewhere", "the idlest of four"],
+    ids=["idle", "busy with own work", "crowded", "others are no better", "idlest of four"],
 )
-def test_a_worker_moves_only_where_there_is_more_room(busy: dict[int, float], own: float, home: int) -> None:
+def test_a_worker_moves_only_to_a_cpu_with_more_room(busy: dict[int, float], own: float, home: int) -> None:
     assert choose(busy, 0, own) == home
 
 
@@ -40,7 +40,7 @@ def test_a_worker_with_several_inferences_may_use_every_cpu(serve: Callable[...,
 
 def test_all_threads_of_a_worker_share_one_cpu(serve: Callable[..., Service]) -> None:
     if len(os.sched_getaffinity(0)) < 2:
-        pytest.skip("one CPU leaves no choice")
+        pytest.skip("needs two CPUs")
     service = serve(workers=2).ready()
     for _ in range(20):
         assert service.send(BAG.read_bytes()).status_code == 201

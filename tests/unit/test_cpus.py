@@ -40,5 +40,5 @@ def tree(root: Path, files: dict[str, str]) -> Path:
     ],
     ids=["none", "v2", "v2 unlimited", "v2 above us", "v1", "v1 unlimited, as a container sees it"],
 )
-def test_the_quota_counts(tmp_path: Path, files: dict[str, str], cpus: int) -> None:
+def test_a_quota_lowers_the_number_of_cpus(tmp_path: Path, files: dict[str, str], cpus: int) -> None:
     assert available_cpus(tree(tmp_path, files)) == cpus

@@ -131,7 +131,7 @@ def test_a_pull_starts_with_the_standard_library_alone() -> None:
 def test_only_commands_and_the_server_process_read_the_environment() -> None:
     readers = {name for name, path in MODULES.items() if "os.environ" in path.read_text()}
     assert {name for name in readers if not name.startswith("lookbook.cli.")} <= {
-        "lookbook.server.process",
+        "lookbook.server.metrics_folder",
         "lookbook.build.builder",
     }
 

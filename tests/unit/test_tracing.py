@@ -208,7 +208,8 @@ def test_without_opentelemetry_it_refuses_in_one_line(tmp_path: Path) -> None:
     result = run(SERVE, tmp_path, LOOKBOOK_BIND=f"127.0.0.1:{free_port()}", **environment)
     assert result.returncode == 2
     assert result.stderr == (
-        'lookbook: LOOKBOOK_OTLP_ENDPOINT=http://127.0.0.1:4318: to make spans, pip install "lookbook[otel]"\n'
+        "lookbook: LOOKBOOK_OTLP_ENDPOINT=http://127.0.0.1:4318: tracing is not installed; "
+        'install it with pip install "lookbook[otel]"\n'
     )
 
 

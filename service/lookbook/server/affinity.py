@@ -1,7 +1,7 @@
-"""One CPU at a time for a worker's threads.
+"""Keeps a worker's threads on one CPU at a time.
 
-They share Python's global lock. Passed between CPUs with each wake-up it costs a request twice its CPU time
-(`make bench`: 2.3 ms against 1.2 ms), so a worker keeps its threads together, on the CPU that others use least.
+The threads share Python's global lock. Passing it between CPUs doubles the CPU time of a request (`make bench`: 2.3 ms
+instead of 1.2 ms), so a worker keeps its threads together, on the CPU that other processes use least.
 """
 
 import os
@@ -10,34 +10,34 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-_SECONDS = 0.25
-# A worker moves only to gain this share of a CPU: two of them must not chase each other.
-_GAIN = 0.25
+_INTERVAL_SECONDS = 0.25
+# A worker moves only to gain this share of a CPU, so that two workers do not chase each other.
+_MIN_GAIN = 0.25
 
 
 def choose(busy: Mapping[int, float], current: int, own: float) -> int:
-    """The CPU to be on: `busy` is each one's load from 0 to 1, `own` our part of `current`'s."""
+    """The CPU to use next: `busy` is the load of each CPU, 0 to 1; `own` is this process's part of `current`'s."""
     others = {cpu: load - own if cpu == current else load for cpu, load in busy.items()}
     best = min(others, key=others.__getitem__)
-    return best if others[current] - others[best] > _GAIN else current
+    return best if others[current] - others[best] > _MIN_GAIN else current
 
 
 def keep_together(number: int) -> None:
-    """Put this process on one CPU, chosen by its number, and from then on where there is most room."""
+    """Move this process to one CPU, at first by its number, then whenever another CPU has clearly more room."""
     allowed = sorted(os.sched_getaffinity(0))
     if len(allowed) > 1:
         home = allowed[number % len(allowed)]
         _move(home)
-        threading.Thread(target=_follow, args=(frozenset(allowed), home), name="affinity", daemon=True).start()
+        threading.Thread(target=_rebalance, args=(frozenset(allowed), home), name="affinity", daemon=True).start()
 
 
-def _follow(allowed: frozenset[int], home: int) -> None:
+def _rebalance(allowed: frozenset[int], home: int) -> None:
     before, own_before = _times(allowed), time.process_time()
     while True:
-        time.sleep(_SECONDS)
+        time.sleep(_INTERVAL_SECONDS)
         after, own_after = _times(allowed), time.process_time()
         busy = {cpu: _load(before[cpu], after[cpu]) for cpu in after}
-        found = choose(busy, home, (own_after - own_before) / _SECONDS)
+        found = choose(busy, home, (own_after - own_before) / _INTERVAL_SECONDS)
         if found != home:
             home = found
             _move(home)
@@ -49,11 +49,11 @@ def _move(cpu: int) -> None:
         try:
             os.sched_setaffinity(int(task.name), {cpu})
         except ProcessLookupError:
-            continue  # a thread that has just ended
+            continue  # the thread has just ended
 
 
 def _times(allowed: frozenset[int]) -> dict[int, tuple[int, int]]:
-    """Idle and total time of each CPU so far. Source: proc(5)."""
+    """Idle and total time of each CPU since boot, in ticks. Source: proc(5)."""
     found = {}
     for line in Path("/proc/stat").read_text().splitlines():
         name, *fields = line.split()

@@ -1,6 +1,6 @@
 """How many CPUs this process may use.
 
-The standard library knows affinity alone, and loky, which knows quotas, is a whole process pool.
+The standard library considers affinity only; loky considers quotas, too, but is a whole process pool.
 """
 
 import math
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def available_cpus(root: Path = Path("/")) -> int:
-    """Whole CPUs, at least 1: the affinity, or less where a cgroup (v1 or v2) has a quota."""
+    """Whole CPUs, at least 1: as many as the affinity allows, or fewer if a cgroup (v1 or v2) has a quota."""
     limit = float(len(os.sched_getaffinity(0)))
     for folder in _cgroups(root):
         quota = _quota(folder)
@@ -19,7 +19,7 @@ def available_cpus(root: Path = Path("/")) -> int:
 
 
 def _cgroups(root: Path) -> list[Path]:
-    """This process's cgroup folders with those above them; inside a container only the last ones exist."""
+    """Folders of this process's cgroups and of their parents. Inside a container, only the topmost exist."""
     folders = []
     membership = root / "proc/self/cgroup"
     for line in membership.read_text().splitlines() if membership.exists() else []:
@@ -33,6 +33,7 @@ def _cgroups(root: Path) -> list[Path]:
 
 
 def _quota(folder: Path) -> float | None:
+    """CPUs that the cgroup may use; None if it has no limit."""
     try:
         if (folder / "cpu.max").exists():
             quota, period = (folder / "cpu.max").read_text().split()

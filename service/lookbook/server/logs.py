@@ -1,4 +1,7 @@
-"""Log lines as JSON on standard error."""
+"""Log lines as JSON on standard error.
+
+Tests: tests/server/test_process.py, tests/unit/test_tracing.py.
+"""
 
 import logging
 from typing import Any
@@ -8,7 +11,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 
 class Formatter(JsonFormatter):
-    """Time in UTC, level, logger and message, then what the call gave as `extra`, and the request's trace."""
+    """Formats time with UTC offset, level, logger, message, the call's `extra`, and the current request's trace."""
 
     def __init__(self, **_: Any) -> None:
         super().__init__(
@@ -32,9 +35,9 @@ CONFIG: dict[str, Any] = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"level": "INFO", "handlers": ["stderr"]},
     "loggers": {
-        # lookbook.store.cassandra.connection says in one line what the driver says each second in many.
+        # lookbook.store.cassandra.connection logs in one line what the driver would log every second in many.
         "cassandra": {"level": "CRITICAL"},
-        # gunicorn's own logger: one handler is enough.
+        # The root logger writes gunicorn's messages; a second handler would repeat them.
         "gunicorn.error": {"level": "INFO", "propagate": True, "handlers": []},
     },
 }

@@ -1,14 +1,9 @@
-"""gunicorn with Lookbook in it."""
+"""The server process: gunicorn, configured for Lookbook."""
 
 import ctypes
-import os
-import shutil
-import socket
 import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,20 +11,51 @@ from gunicorn import glogging
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
-from lookbook.errors import SettingsError, StoreUnavailable
-from lookbook.model.bundle import BundleError
-from lookbook.server import logs
+from lookbook.errors import LookbookError
+from lookbook.server import logs, metrics_folder
+from lookbook.server.checks import check
 from lookbook.server.cpus import available_cpus
 from lookbook.settings import Settings
 
-# Threads beyond those that requests may take, to refuse the others.
+# Threads in addition to those for admitted requests; they refuse the other requests.
 SPARE_THREADS = 8
 _M_MMAP_THRESHOLD = -3  # from malloc.h
-_METRICS = "lookbook-metrics-"
+
+
+def run(settings: Settings) -> None:
+    """Serve until told to stop. Raises SettingsError as check()."""
+    check(settings)
+    _return_memory()
+    metrics_folder.create()
+    Server(settings).run()
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """Runs worker processes, each of which builds the application after its fork."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in _options(self.settings).items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Callable[..., Any]:
+        # Imported here: only after the fork, and after the metrics folder exists.
+        from lookbook.server.wsgi import build
+
+        try:
+            return build(self.settings)
+        except (LookbookError, OSError) as error:
+            _refuse_to_start(str(error))
+
+    def run(self) -> None:
+        Master(self).run()
 
 
 class Master(Arbiter):  # type: ignore[misc]
-    """Halts once when workers refuse to start: gunicorn's own breaks off halting at the next that does."""
+    """Stops once when workers refuse to start; gunicorn's own stops stopping when a second worker refuses."""
 
     def halt(self, reason: str | None = None, exit_status: int = 0) -> None:
         self.WORKER_BOOT_ERROR = self.APP_LOAD_ERROR = -1
@@ -37,126 +63,46 @@ class Master(Arbiter):  # type: ignore[misc]
 
 
 class Logger(glogging.Logger):  # type: ignore[misc]
-    """Has no access log, which gunicorn would make for each request even where nothing is written: app.py has one."""
+    """Has no access log: gunicorn would format a line for each request even if nothing writes it."""
 
     def access(self, *_: object) -> None:
-        pass
+        """Do nothing; the application logs its requests itself."""
 
 
-class Server(BaseApplication):  # type: ignore[misc]
-    """Runs `workers` processes, each of which builds the application after its fork."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        super().__init__()
-
-    def load_config(self) -> None:
-        settings = self.settings
-        options: dict[str, Any] = {
-            "bind": settings.bind,
-            "workers": settings.workers or available_cpus(),
-            "worker_class": "lookbook.server.worker.Worker",
-            "threads": settings.max_requests + SPARE_THREADS,
-            # Below the usual limit of 1,024 open files, beyond which accepting would end the worker.
-            "worker_connections": 900,
-            "keepalive": 30,
-            "graceful_timeout": 25,
-            "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,
-            "logconfig_dict": logs.CONFIG,
-            "logger_class": Logger,
-            # Nothing here depends on them: whoever sends one must not change or break an answer.
-            "forwarder_headers": "",
-            "secure_scheme_headers": {},
-            "control_socket_disable": True,
-            "proc_name": "lookbook",
-            "child_exit": _forget_worker,
-            "on_exit": lambda server: shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"]),
-        }
-        for name, value in options.items():
-            self.cfg.set(name, value)
-
-    def load(self) -> Callable[..., Any]:
-        from lookbook.server.wsgi import build
-
-        try:
-            return build(self.settings)
-        except (BundleError, StoreUnavailable, OSError) as error:
-            _refuse(str(error))
-
-    def run(self) -> None:
-        Master(self).run()
+def _options(settings: Settings) -> dict[str, Any]:
+    """gunicorn's options."""
+    return {
+        "bind": settings.bind,
+        "workers": settings.workers or available_cpus(),
+        "worker_class": "lookbook.server.worker.Worker",
+        "threads": settings.max_requests + SPARE_THREADS,
+        # Below the usual limit of 1,024 open files, beyond which accept() would end the worker.
+        "worker_connections": 900,
+        "keepalive": 30,
+        "graceful_timeout": 25,
+        "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,
+        "logconfig_dict": logs.CONFIG,
+        "logger_class": Logger,
+        # Lookbook does not use these headers: a client that sends one must not change or break a response.
+        "forwarder_headers": "",
+        "secure_scheme_headers": {},
+        "control_socket_disable": True,
+        "proc_name": "lookbook",
+        "child_exit": lambda master, worker: metrics_folder.forget(worker.pid),
+        "on_exit": lambda master: metrics_folder.remove(),
+    }
 
 
-def _refuse(reason: str) -> NoReturn:
-    """End a worker that must not serve, and with it all; the first to come here says why, in one line."""
+def _refuse_to_start(reason: str) -> NoReturn:
+    """End this worker, and with it the server. Of several workers, the first one prints why."""
     with suppress(FileExistsError):
-        Path(os.environ["PROMETHEUS_MULTIPROC_DIR"], "refused").touch(exist_ok=False)
+        (metrics_folder.path() / "refused").touch(exist_ok=False)
         sys.stderr.write(f"lookbook: {reason}\n")
     sys.exit(Arbiter.APP_LOAD_ERROR)
 
 
-def _forget_worker(_: Any, worker: Any) -> None:
-    # Imported here: prometheus_client looks at its folder's variable once, when it is loaded.
-    from prometheus_client.multiprocess import mark_process_dead
-
-    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
-
-
 def _return_memory() -> None:
-    """Give large pictures' memory back to the system; glibc would keep it once for each thread."""
+    """Return the memory of large images to the system when it is freed; glibc would keep it, once per thread."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(_M_MMAP_THRESHOLD, 1024 * 1024)
-
-
-def _check_address(bind: str) -> None:
-    """gunicorn would try five times and log eleven lines."""
-    host, _, port = bind.rpartition(":")
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind((host.strip("[]"), int(port)))
-        except OSError as error:
-            raise SettingsError(f"LOOKBOOK_BIND={bind}: {error.strerror}") from error
-
-
-def _check_tokens(path: str) -> None:
-    try:
-        if not Path(path).read_bytes().strip():
-            sys.stderr.write(f"lookbook: LOOKBOOK_TOKENS_FILE={path} has no token: every call is refused\n")
-    except OSError as error:
-        raise SettingsError(f"LOOKBOOK_TOKENS_FILE={path}: {error.strerror}") from error
-
-
-def _check_spans(endpoint: str) -> None:
-    try:
-        found = find_spec("opentelemetry.exporter.otlp.proto.http")
-    except ModuleNotFoundError:
-        found = None
-    if not found:
-        raise SettingsError(f'LOOKBOOK_OTLP_ENDPOINT={endpoint}: to make spans, pip install "lookbook[otel]"')
-
-
-def _make_metrics_folder() -> str:
-    """Also removes those whose server was killed, where their process number says so."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_METRICS}*-*"):
-        pid = folder.name.removeprefix(_METRICS).partition("-")[0]
-        if pid.isdigit() and (int(pid) == os.getpid() or not Path("/proc", pid).exists()):
-            shutil.rmtree(folder, ignore_errors=True)
-    return tempfile.mkdtemp(prefix=f"{_METRICS}{os.getpid()}-")
-
-
-def run(settings: Settings) -> None:
-    """Serve until told to stop; the folder of the workers' shared metrics lives as long.
-
-    Raises SettingsError where the address cannot be listened on, the tokens cannot be read, or what spans need is not
-    installed.
-    """
-    _check_address(settings.bind)
-    if settings.tokens_file:
-        _check_tokens(settings.tokens_file)
-    if settings.otlp_endpoint:
-        _check_spans(settings.otlp_endpoint)
-    _return_memory()
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = _make_metrics_folder()
-    Server(settings).run()

@@ -1,4 +1,4 @@
-"""Where the real parts meet, in a worker and after its fork."""
+"""Builds the application of a worker, after its fork, from the real model and store."""
 
 import gc
 import logging
@@ -21,7 +21,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def build(settings: Settings) -> Flask:
-    """The application; raises BundleError, StoreUnavailable or OSError where it must not serve."""
+    """Raises LookbookError or OSError if the worker must not serve."""
     threading.excepthook = end_worker
     configure_pillow()
     classifier = Classifier(read_bundle(find_bundle(settings.model)), settings.max_inferences)
@@ -29,7 +29,8 @@ def build(settings: Settings) -> Flask:
     app = create_app(settings, classifier, store, _open_spans(settings))
     bundle = classifier.bundle
     metrics.model_info.labels(bundle.name, bundle.version, bundle.digest).set(1)
-    # All of this stays. A collection that looks through it again holds Python's global lock for 20 ms and more.
+    # All of this is permanent. Without a freeze, each full garbage collection would scan it and hold Python's global
+    # lock for 20 ms or more.
     gc.collect()
     gc.freeze()
     return app
@@ -38,23 +39,26 @@ def build(settings: Settings) -> Flask:
 def _open_spans(settings: Settings) -> Spans | None:
     if not settings.otlp_endpoint:
         return None
-    # Imported here, for it costs memory and start-up time.
+    # Imported here: it costs memory and start-up time.
     from lookbook.telemetry.otlp import OtlpSpans
 
     return OtlpSpans(settings.otlp_endpoint)
 
 
 def end_worker(death: threading.ExceptHookArgs) -> None:
-    """What a thread did is done no more, such as keeping the store: end politely, gunicorn starts a new worker."""
+    """Shut this worker down when a thread dies, since its work, such as watching the store, is no longer done.
+
+    gunicorn starts a new worker.
+    """
     if not threading.main_thread().is_alive():
-        return  # ending already
+        return  # already shutting down
     name = death.thread.name if death.thread else "unknown"
     _LOG.critical("thread died: %s", name, exc_info=death.exc_value)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _open_store(settings: Settings) -> Store:
-    # Imported here, so that the other store's driver costs neither memory nor start-up time.
+    # Imported here: the driver of the other store would cost memory and start-up time.
     if settings.store == "cassandra":
         from lookbook.store.cassandra import CassandraStore
 

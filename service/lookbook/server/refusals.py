@@ -1,0 +1,48 @@
+"""Responses to requests that gunicorn rejects before the application sees them, in the form of the application's own.
+
+Tests: tests/server/test_worker.py.
+"""
+
+import json
+from typing import NamedTuple
+
+from gunicorn.http.errors import (
+    ExpectationFailed,
+    InvalidResponseHeader,
+    InvalidResponseHeaderName,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+    UnsupportedTransferCoding,
+)
+
+# What gunicorn's parser rejects with another status than 400.
+_REFUSALS = {
+    LimitRequestLine: ("414 URI Too Long", "uri_too_long"),
+    ExpectationFailed: ("417 Expectation Failed", "expectation_failed"),
+    LimitRequestHeaders: ("431 Request Header Fields Too Large", "head_too_large"),
+    UnsupportedTransferCoding: ("501 Not Implemented", "not_implemented"),
+}
+
+
+class Refusal(NamedTuple):
+    """An error response, after which the connection closes."""
+
+    status: str
+    code: str
+    message: str
+    by_client: bool
+
+    def encode(self) -> bytes:
+        """Head and body, for the socket."""
+        body = json.dumps({"error": {"code": self.code, "message": self.message}}).encode()
+        head = f"HTTP/1.1 {self.status}\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        return head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def refusal(error: BaseException) -> Refusal:
+    """The response to what gunicorn could not parse, or failed to handle."""
+    if isinstance(error, ParseException) and not isinstance(error, InvalidResponseHeader | InvalidResponseHeaderName):
+        status, code = _REFUSALS.get(type(error), ("400 Bad Request", "invalid_request"))
+        return Refusal(status, code, str(error), by_client=True)
+    return Refusal("500 Internal Server Error", "internal_error", "the server could not handle the request", False)
