@@ -73,7 +73,7 @@ class Connection(TConn):  # type: ignore[misc]
         return head
 
     def allow(self, seconds: float) -> None:
-        """Limit the arrival of the body, and the sending of an early response such as 100 Continue, to `seconds` each."""
+        """Limit reading the body, and sending an early response such as 100 Continue, to `seconds` each."""
         self.source.allow(seconds)
         self.sock.allow(seconds)
 
