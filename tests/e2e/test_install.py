@@ -44,8 +44,8 @@ def test_the_schema_job_runs_again_and_changes_nothing(cluster: Cluster, upgrade
 
 def test_the_notes_say_how_to_try_it_and_who_reads_everything(cluster: Cluster) -> None:
     notes = cluster.helm("get", "notes", RELEASE)
-    assert "curl -F image=@picture.jpg http://127.0.0.1:8080/api/tasks/upload" in notes
-    assert "anybody who reaches the Service lookbook reads and writes everything" in notes
+    assert "curl -F image=@photo.jpg http://127.0.0.1:8080/api/tasks/upload" in notes
+    assert "Anyone who can reach the Service lookbook can read and add predictions" in notes
 
 
 @pytest.mark.parametrize(("image", "megabytes"), [("service", 350), ("modelInit", 260)])

@@ -1,5 +1,6 @@
 """The chart as Helm renders it."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,40 +12,76 @@ import yaml
 from tests.support.places import CHART
 from tests.support.requirements import lacking
 
+Object = dict[str, Any]
+
 
 def tool(name: str) -> str:
+    """The path of helm or kubeconform; skips the test without it."""
     found = shutil.which(name)
     if not found:
         lacking(f"no {name}: the chart's tests need helm and kubeconform on the PATH", "HELM")
     return found
 
 
-def helm_template(*arguments: object, chart: Path = CHART) -> subprocess.CompletedProcess[str]:
-    command = [tool("helm"), "template", "lookbook", chart, *map(str, arguments)]
+def helm_template(
+    *arguments: object, chart: Path = CHART, release: str = "lookbook"
+) -> "subprocess.CompletedProcess[str]":
+    command = [tool("helm"), "template", release, *map(str, (chart, *arguments))]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
-def render(*arguments: object, chart: Path = CHART) -> list[dict[str, Any]]:
-    result = helm_template(*arguments, chart=chart)
+def render(*arguments: object, chart: Path = CHART, release: str = "lookbook") -> list[Object]:
+    """The objects that the chart renders."""
+    result = helm_template(*arguments, chart=chart, release=release)
     assert result.returncode == 0, result.stderr
     return [item for item in yaml.safe_load_all(result.stdout) if item]
 
 
-def pod_specs(items: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+def pod_templates(items: list[Object]) -> Iterator[tuple[str, Object]]:
+    """Kind and name of each object with pods, and the pod's metadata and spec."""
     for item in items:
         name = f"{item['kind']} {item['metadata']['name']}"
         if item["kind"] == "Pod":
-            yield name, item["spec"]
+            yield name, item
         elif item["kind"] in ("Deployment", "StatefulSet", "Job"):
-            yield name, item["spec"]["template"]["spec"]
+            yield name, item["spec"]["template"]
 
 
-def containers(items: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+def pod_specs(items: list[Object]) -> Iterator[tuple[str, Object]]:
+    for name, template in pod_templates(items):
+        yield name, template["spec"]
+
+
+def containers(items: list[Object]) -> Iterator[tuple[str, Object]]:
     for name, spec in pod_specs(items):
         for container in spec.get("initContainers", []) + spec["containers"]:
             yield f"{name}, {container['name']}", container
 
 
-def named(items: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
+def named(items: list[Object], kind: str, name: str) -> Object:
     (found,) = [item for item in items if item["kind"] == kind and item["metadata"]["name"] == name]
+    return found
+
+
+def schema_job(items: list[Object]) -> Object:
+    (found,) = [item for item in items if item["kind"] == "Job"]
+    return found
+
+
+def default_values() -> Object:
+    values: Object = yaml.safe_load((CHART / "values.yaml").read_text())
+    return values
+
+
+def value_comments() -> dict[str, str]:
+    """The comment above each key of values.yaml, by the path of the key."""
+    found: dict[str, str] = {}
+    path: list[str] = []
+    comment: list[str] = []
+    for line in (CHART / "values.yaml").read_text().splitlines():
+        key = re.match(r"( *)(\w+):", line)
+        if key:
+            path[len(key[1]) // 2 :] = [key[2]]
+            found[".".join(path)] = " ".join(comment)
+        comment = [*comment, line.strip("# ")] if line.lstrip().startswith("#") else []
     return found

@@ -50,7 +50,8 @@ _GIVEN = {"namespace", "service", "pod"}
 def expressions() -> list[str]:
     """Those of the chart's alerts and of its dashboard's panels."""
     files = CHART / "files"
-    alerts = [rule["expr"] for rule in yaml.safe_load((files / "alerts.yaml").read_text())]
+    rules = re.sub(r"{{.*?}}", "lookbook", (files / "alerts.yaml").read_text())
+    alerts = [rule["expr"] for rule in yaml.safe_load(rules)]
     panels = json.loads((files / "dashboard.json").read_text())["panels"]
     return alerts + [target["expr"] for panel in panels for target in panel.get("targets", [])]
 

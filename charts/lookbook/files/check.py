@@ -1,4 +1,4 @@
-"""Post a picture, read its record back, compare."""
+"""Classify an image, read the prediction back, and compare the two."""
 
 import io
 import json
@@ -13,13 +13,13 @@ def call(path, data=None):
     headers = {"Content-Type": "image/png"} if data else {}
     if os.environ.get("TOKENS"):
         headers["Authorization"] = f"Bearer {os.environ['TOKENS'].split()[0]}"
-    with urllib.request.urlopen(urllib.request.Request(sys.argv[1] + path, data, headers), timeout=10) as answer:
-        return json.load(answer)
+    with urllib.request.urlopen(urllib.request.Request(sys.argv[1] + path, data, headers), timeout=10) as response:
+        return json.load(response)
 
 
-picture = io.BytesIO()
-Image.linear_gradient("L").save(picture, "PNG")
-stored = call("/v1/predictions", picture.getvalue())
-print(json.dumps(stored))
-if call(f"/v1/predictions/{stored['id']}") != stored:
-    sys.exit("the record read back is another")
+image = io.BytesIO()
+Image.linear_gradient("L").save(image, "PNG")
+prediction = call("/v1/predictions", image.getvalue())
+print(json.dumps(prediction))
+if call(f"/v1/predictions/{prediction['id']}") != prediction:
+    sys.exit("the stored prediction differs from the one in the response")

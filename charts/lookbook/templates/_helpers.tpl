@@ -1,3 +1,4 @@
+{{- /* The labels that select the release's pods. Immutable: never add a version here. */ -}}
 {{- define "lookbook.selector" -}}
 app.kubernetes.io/name: lookbook
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -10,23 +11,23 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
-{{- define "lookbook.restricted" -}}
-allowPrivilegeEscalation: false
-capabilities: {drop: [ALL]}
-readOnlyRootFilesystem: true
-{{- end }}
-
-{{- /* What the service and the schema Job both need to know. */ -}}
+{{- /* Environment variables that the service and the schema Job have in common. */ -}}
 {{- define "lookbook.settings" -}}
-- {name: LOOKBOOK_STORE, value: cassandra}
-- {name: LOOKBOOK_CASSANDRA_CONTACT_POINTS, value: {{ .Values.cassandra.contactPoints | default (printf "%s-cassandra" .Release.Name) | quote }}}
-- {name: LOOKBOOK_CASSANDRA_PORT, value: {{ .Values.cassandra.port | quote }}}
-- {name: LOOKBOOK_CASSANDRA_LOCAL_DC, value: {{ .Values.cassandra.localDataCenter | quote }}}
+- name: LOOKBOOK_STORE
+  value: cassandra
+- name: LOOKBOOK_CASSANDRA_CONTACT_POINTS
+  value: {{ .Values.cassandra.contactPoints | default (printf "%s-cassandra" .Release.Name) | quote }}
+- name: LOOKBOOK_CASSANDRA_PORT
+  value: {{ .Values.cassandra.port | quote }}
+- name: LOOKBOOK_CASSANDRA_LOCAL_DC
+  value: {{ .Values.cassandra.localDataCenter | quote }}
 {{- if .Values.cassandra.caSecret }}
-- {name: LOOKBOOK_CASSANDRA_CA_FILE, value: /etc/lookbook/cassandra/ca.crt}
+- name: LOOKBOOK_CASSANDRA_CA_FILE
+  value: /etc/lookbook/cassandra/ca.crt
 {{- end }}
-{{- /* Helm reads numbers as floats, whose text would be 2.592e+06. */ -}}
 {{- range $name, $value := .Values.settings }}
-- {name: LOOKBOOK_{{ upper $name }}, value: {{ ternary $value (toJson $value) (kindIs "string" $value) | quote }}}
+- name: LOOKBOOK_{{ upper $name }}
+  {{- /* toJson, because Helm reads numbers as floats and would print 2.592e+06. */}}
+  value: {{ ternary $value (toJson $value) (kindIs "string" $value) | quote }}
 {{- end }}
 {{- end }}

@@ -1,0 +1,113 @@
+"""values.yaml, its schema, and what the templates make of them."""
+
+import json
+import re
+
+import pytest
+import yaml
+from lookbook.model.bundle import read_bundle
+from lookbook.settings import Settings
+
+from tests.support.chart import Object, default_values, helm_template, pod_specs, render, value_comments
+from tests.support.places import CHART, CLOTHES
+
+SCHEMA: Object = json.loads((CHART / "values.schema.json").read_text())
+
+
+def properties(schema: Object, prefix: str = "") -> dict[str, Object]:
+    """The properties of the schema by their path, references resolved."""
+    found = {}
+    for name, entry in schema.get("properties", {}).items():
+        target = SCHEMA["definitions"][entry["$ref"].rpartition("/")[2]] if "$ref" in entry else {}
+        found[prefix + name] = {**target, **entry}
+        found |= properties(found[prefix + name], f"{prefix}{name}.")
+    return found
+
+
+def paths(values: Object, prefix: str = "") -> set[str]:
+    found = set()
+    for name, entry in values.items():
+        found |= {prefix + name} | (paths(entry, f"{prefix}{name}.") if isinstance(entry, dict) else set())
+    return found
+
+
+def without_resources(names: set[str]) -> set[str]:
+    return {name for name in names if not re.search(r"\bresources\.", name)}
+
+
+def test_the_defaults_name_the_bundle_that_ships() -> None:
+    bundle = read_bundle(CLOTHES)
+    model = default_values()["model"]
+    assert (model["name"], model["version"], model["digest"]) == (bundle.name, bundle.version, bundle.digest)
+
+
+def test_images_have_the_version_of_the_chart() -> None:
+    version = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
+    images = default_values()["images"]
+    assert images["service"] == f"lookbook:{version}"
+    assert images["modelInit"] == f"lookbook-model-init:{version}"
+
+
+def test_the_schema_describes_every_value() -> None:
+    schema = properties(SCHEMA)
+    known = {name for name in schema if not name.startswith("settings.") and name != "global"}
+    assert without_resources(known) == without_resources(paths(default_values()))
+    for name, entry in schema.items():
+        if entry.get("type") == "object" and not name.endswith(("global", "annotations", "requests", "limits")):
+            assert entry["additionalProperties"] is False, name
+    settings = {name.removeprefix("settings.") for name in schema if name.startswith("settings.")}
+    assert settings < set(Settings.__slots__)
+
+
+def test_every_value_has_a_comment_which_the_schema_repeats() -> None:
+    comments = value_comments()
+    for name, entry in properties(SCHEMA).items():
+        if name in without_resources({name}):
+            assert entry.get("description"), name
+            assert comments.get(name, entry["description"]) == entry["description"], name
+
+
+def test_every_value_is_used() -> None:
+    text = "".join(path.read_text() for path in (CHART / "templates").rglob("*") if path.is_file())
+    for name in without_resources(paths(default_values())):
+        assert re.search(rf"\.Values\.{re.escape(name)}\b", text), name
+
+
+def test_the_service_accepts_the_settings_that_are_rendered(values: list[object]) -> None:
+    """As on an upgrade that reuses values: numbers come as JSON, and Helm reads them as floats."""
+    large = ("--set-json", "settings.retention=2592000", "--set-json", "settings.max_bytes=8388608")
+    for name, spec in pod_specs(render(*values, *large)):
+        for container in spec["containers"]:
+            given = {entry["name"]: entry.get("value", "x") for entry in container.get("env", ())}
+            ours = {name: value for name, value in given.items() if name.startswith("LOOKBOOK_")}
+            if ours:
+                assert Settings.from_environment(ours).retention == 2592000, name
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ("autoscalling.enabled=true", "autoscalling"),
+        ("cassandra.nodes=2", "cassandra/nodes"),
+        ("cassandra.nodes=0", "cassandra/contactPoints"),
+        ("cassandra.contactPoints=elsewhere", "cassandra/contactPoints"),
+        ("model.digest=abc", "model/digest"),
+        ("settings.no_such_setting=1", "no_such_setting"),
+        ("service.port=80000", "service/port"),
+        ("cassandra.replication=3", "cassandra.replication is 3, but there are only 1 nodes: lower it"),
+        ("autoscaling.minReplicas=11", "autoscaling.minReplicas is 11, more than autoscaling.maxReplicas"),
+        ("ingress.enabled=true", "ingress.host is empty: set it"),
+        ("httpRoute.enabled=true", "httpRoute.gateway.name is empty: set it"),
+    ],
+)
+def test_a_wrong_value_is_refused(setting: str, reason: str) -> None:
+    result = helm_template("--set", setting)
+    assert result.returncode != 0
+    assert reason in result.stderr
+
+
+@pytest.mark.parametrize("release", ["1st", "a" * 41, "dotted.name"])
+def test_a_release_name_that_makes_bad_names_is_refused(release: str) -> None:
+    result = helm_template(release=release)
+    assert result.returncode != 0
+    assert "use at most 40 lowercase letters" in result.stderr
