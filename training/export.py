@@ -1,14 +1,17 @@
-"""Turn a trained network into a bundle: `python -m training.export NAME VERSION --work DIR …`."""
+"""Turn a trained network into a bundle: `python -m training.export NAME VERSION --work DIR ...`."""
 
 import argparse
 import json
 import os
 import tempfile
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import keras
-from lookbook.build.writer import convert, write_bundle
-from lookbook.model.bundle import read_bundle
+from lookbook.build.conversion import convert
+from lookbook.build.writer import Draft, write_bundle
+from lookbook.model.bundle import InputSpec, read_bundle
 from lookbook.model.inference import Classifier
 from lookbook.model.pillow import configure_pillow
 from PIL import Image
@@ -19,11 +22,13 @@ from training.data import LABELS, read_fashion
 from training.evaluate import evaluate, figures, table
 from training.train import MLP_INPUT, clothes_input
 
-LICENCES = {
+LICENSES = {
     "fashion-mnist-mlp": "MIT; trained on Fashion-MNIST (MIT)",
     "lookbook-clothes": "MIT; trained on Fashion-MNIST (MIT) and on the Clothing dataset of Alexey Grigorev and "
     "contributors (free for any purpose), starting from the weights of EfficientNet-Lite0 (Apache 2.0)",
 }
+# Labels of which one drawing each becomes a golden image: Trouser, Sandal, Bag.
+_GOLDEN_DRAWINGS = (1, 5, 8)
 
 
 def main() -> None:
@@ -31,51 +36,66 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=("lookbook-clothes", "fashion-mnist-mlp"))
     parser.add_argument("version")
-    parser.add_argument("--work", type=Path, required=True, help="where training left network.keras")
-    parser.add_argument("--fashion", type=Path, required=True)
-    parser.add_argument("--photos", type=Path)
-    parser.add_argument("--golden", type=Path, nargs="*", default=[], help="photographs that become golden pictures")
-    parser.add_argument("--out", type=Path, default=Path("models"))
+    parser.add_argument("--work", type=Path, required=True, help="folder in which training left network.keras")
+    parser.add_argument("--fashion", type=Path, required=True, help="folder of Fashion-MNIST's four .gz files")
+    parser.add_argument("--photos", type=Path, help="folder of photographs with an index.csv")
+    parser.add_argument("--golden", type=Path, nargs="*", default=[], help="photographs that become golden images")
+    parser.add_argument("--out", type=Path, default=Path("models"), help="folder of bundles")
     options = parser.parse_args()
-    clothes = options.name == "lookbook-clothes"
-    trained = keras.models.load_model(options.work / "network.keras", compile=False)
-    spec, labels = (clothes_input(trained.input_shape[1]), LABELS) if clothes else (MLP_INPUT, LABELS[:10])
-    training = json.loads((options.work / "training.json").read_text())
-    trained = network.both_ways(trained) if clothes else trained
-    content = convert(network.calibrated(trained, training["temperature"]))
     target = options.out / options.name / options.version
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        drawings, numbers = read_fashion(options.fashion, "t10k")
-        golden = []
-        for photo in options.golden:
-            # As PNG: its pixels are the same whichever decoder reads them. Small: each pod pulls them.
-            golden.append(Path(scratch, f"{photo.stem}.png"))
-            picture = Image.open(photo).convert("RGB")
-            picture.thumbnail((spec.width, spec.height))
-            picture.save(golden[-1], optimize=True)
-        for number in (1, 5, 8):
-            golden.append(Path(scratch, f"fashion-{number}.png"))
-            Image.fromarray(drawings[list(numbers).index(number)]).save(golden[-1])
-        parts = {
-            "name": options.name,
-            "version": options.version,
-            "labels": labels,
-            "spec": spec,
-            "golden": golden,
-            "licence": LICENCES[options.name],
-            "senders": training["senders_seen"],
-        }
-        # Measured on a bundle without figures and card: both tell what the serving path answers.
-        draft, final = Path(scratch, "draft"), Path(scratch, "final")
-        write_bundle(draft, content, metrics={}, **parts)
-        bundle = read_bundle(draft)
+        draft = _draft(options, Path(scratch))
+        # The figures and the card need predictions, so the first bundle has neither.
+        first, final = Path(scratch, "first"), Path(scratch, "final")
+        write_bundle(first, draft)
+        bundle = read_bundle(first)
         sets = evaluate(Classifier(bundle), options.fashion, options.photos)
         metrics = figures(sets)
         card = write_card(bundle, sets, metrics, Path(scratch))
-        write_bundle(final, content, metrics=metrics, card=card, **parts)
+        write_bundle(final, replace(draft, metrics=metrics, card=card))
         os.rename(final, target)
     print(table(metrics))
+
+
+def _draft(options: argparse.Namespace, scratch: Path) -> Draft:
+    """The bundle without figures and card; its golden images are written to `scratch`."""
+    model = keras.models.load_model(options.work / "network.keras", compile=False)
+    training = json.loads((options.work / "training.json").read_text())
+    spec, labels = MLP_INPUT, LABELS[:10]
+    if options.name == "lookbook-clothes":
+        spec, labels = clothes_input(model.input_shape[1]), LABELS
+        model = network.both_ways(model)
+    return Draft(
+        name=options.name,
+        version=options.version,
+        license=LICENSES[options.name],
+        labels=labels,
+        input=spec,
+        model=convert(network.calibrated(model, training["temperature"])),
+        golden=[*_golden_photos(options.golden, spec, scratch), *_golden_drawings(options.fashion, scratch)],
+        senders=training["senders_seen"],
+    )
+
+
+def _golden_photos(photos: Iterable[Path], spec: InputSpec, folder: Path) -> list[Path]:
+    """The photographs as PNG, whose pixels are the same with every decoder; small, because each pod pulls them."""
+    written = []
+    for photo in photos:
+        image = Image.open(photo).convert("RGB")
+        image.thumbnail((spec.width, spec.height))
+        written.append(folder / f"{photo.stem}.png")
+        image.save(written[-1], optimize=True)
+    return written
+
+
+def _golden_drawings(fashion: Path, folder: Path) -> list[Path]:
+    drawings, numbers = read_fashion(fashion, "t10k")
+    written = []
+    for number in _GOLDEN_DRAWINGS:
+        written.append(folder / f"fashion-{number}.png")
+        Image.fromarray(drawings[list(numbers).index(number)]).save(written[-1])
+    return written
 
 
 if __name__ == "__main__":

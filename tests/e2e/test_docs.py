@@ -62,9 +62,11 @@ def test_your_own_model(walk: Callable[..., str]) -> None:
         served()
     nothing_failed(running)
     # The command that the page gives is the one that publish prints.
-    (line,) = [line for line in printed.splitlines() if line.startswith("go live: ")]
-    words = [word for word in line.removeprefix("go live: ").split() if not word.startswith(("--namespace", "e2e-"))]
-    assert set(words) <= set((ROOT / "docs/tutorials/own-model.md").read_text().split())
+    (line,) = [line for line in printed.splitlines() if line.startswith("roll it out: ")]
+    words = line.removeprefix("roll it out: ").split()
+    assert {word for word in words if not word.startswith(("--namespace", "e2e-"))} <= set(
+        (ROOT / "docs/tutorials/own-model.md").read_text().split()
+    )
 
 
 @pytest.mark.usefixtures("installed")

@@ -5,7 +5,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from lookbook.model.bundle import Bundle, read_bundle
 from lookbook.model.inference import Classifier
 from lookbook.model.preprocessing import preprocess
 
+from tests.support.commands import SOURCES, lookbook
 from tests.support.places import PHOTOS, ROOT
 from tests.support.requirements import lacking
 from tests.support.running import Service
@@ -21,7 +21,7 @@ from tests.support.shapes import LABELS, drawn
 
 PYTHON = ROOT / ".venv-training/bin/python"
 
-# Runs commands one after another, for importing TensorFlow takes seconds; prints code and output of each.
+# Runs commands one after another, because importing TensorFlow takes seconds; prints exit code and output of each.
 MANY = """
 import json, sys
 from click.testing import CliRunner
@@ -40,18 +40,18 @@ BUILT = {
     "trained": [],
 }
 REFUSED = {
-    "sigmoid": "lie between 0 and 1 but don't sum to 1",
-    "lambda": "it has a Lambda layer, whose Python code is never run here",
+    "sigmoid": "are between 0 and 1 but do not sum to 1",
+    "lambda": "it has a Lambda layer, whose Python code is not run",
     "function": "it needs twice, which is not part of Keras",
     "own": "it needs Own, which is not part of Keras",
     "operator": "LiteRT has no Erfinv",
-    "two-inputs": "the model has 2 inputs where one is needed",
-    "two-outputs": "the model has 2 outputs where one is needed",
-    "vector": "the model's input (10,) is no picture",
-    "any-size": "the model's input (None, None, 3) is no picture of a fixed",
-    "map": "the model's output (32, 32, 3) is not one score a label",
-    "labels": "the model gives 3 scores, but there are 4 labels",
-    "torn": "it can't be read: ",
+    "two-inputs": "the model has 2 inputs; it must have one",
+    "two-outputs": "the model has 2 outputs; it must have one",
+    "vector": "the model's input (10,) is not an image",
+    "any-size": "the model's input (None, None, 3) is not an image of a fixed size",
+    "map": "the model's output (32, 32, 3) is not one score per label",
+    "labels": "the model returns 3 scores, but there are 4 labels",
+    "torn": "cannot be read: ",
     "text": "not a .keras file",
     "none": "no such file",
 }
@@ -59,7 +59,7 @@ REFUSED = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with models, labels.txt and picture.png, a square."""
+    """A folder with models, labels.txt and image.png, a square."""
     if not PYTHON.exists():
         lacking("no Keras: make .venv-training/training", "TRAINING")
     folder = tmp_path_factory.mktemp("build")
@@ -72,15 +72,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     content = (folder / "softmax.keras").read_bytes()
     (folder / "torn.keras").write_bytes(content.replace(b"Dense", b"Denne"))
     (folder / "labels.keras").write_bytes(content)
-    drawn("square", 300, np.random.default_rng(7)).save(folder / "picture.png")
+    drawn("square", 300, np.random.default_rng(7)).save(folder / "image.png")
     return folder
 
 
 @pytest.fixture(scope="module")
 def outcomes(folder: Path) -> dict[str, tuple[int, str, str]]:
-    """Code, output and complaint of a build of each model."""
+    """Exit code, standard output and standard error of a build of each model."""
     cases: dict[str, list[str]] = {**BUILT, **{name: [] for name in REFUSED}}
-    common = ["--version", "1.0.0", "--pictures", str(PHOTOS), "--labels"]
+    common = ["--version", "1.0.0", "--images", str(PHOTOS), "--labels"]
     arguments = [
         ["model", "build", f"{name}.keras", "--name", name, *options, *common, f"{_labels(name)}.txt"]
         for name, options in cases.items()
@@ -88,7 +88,7 @@ def outcomes(folder: Path) -> dict[str, tuple[int, str, str]]:
     ended = subprocess.run(
         [PYTHON, "-c", MANY],
         input=json.dumps(arguments),
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": SOURCES},
         cwd=folder,
         stdout=subprocess.PIPE,
         text=True,
@@ -109,12 +109,12 @@ def bundle(folder: Path, name: str) -> Bundle:
 @pytest.mark.parametrize(
     ("name", "size", "color", "resize", "scale", "said"),
     [
-        ("trained", (32, 32), "rgb", "stretch", (0, 1 / 255), "0..255 (it begins with Rescaling)"),
-        ("softmax", (28, 28), "grayscale", "stretch", (0, 1), "0..1 (assumed, for it begins with no layer that scales"),
-        ("flat", (28, 28), "grayscale", "stretch", (0, 1), "0..1 (it begins with Rescaling)"),
-        ("half", (32, 32), "rgb", "crop", (0, 1 / 255), "0..255 (it begins with Rescaling)"),
-        ("dividing", (32, 32), "rgb", "stretch", (0.5, 0.5), "-1..1 (as you say)"),
-        ("whole", (32, 32), "rgb", "stretch", (0, 1 / 255), "0..255 (its input takes whole numbers)"),
+        ("trained", (32, 32), "rgb", "stretch", (0, 1 / 255), "0..255 (because the first layer is Rescaling)"),
+        ("softmax", (28, 28), "grayscale", "stretch", (0, 1), "0..1 (assumed, because the first layer does not scale"),
+        ("flat", (28, 28), "grayscale", "stretch", (0, 1), "0..1 (because the first layer is Rescaling)"),
+        ("half", (32, 32), "rgb", "crop", (0, 1 / 255), "0..255 (because the first layer is Rescaling)"),
+        ("dividing", (32, 32), "rgb", "stretch", (0.5, 0.5), "-1..1 (given by --input)"),
+        ("whole", (32, 32), "rgb", "stretch", (0, 1 / 255), "0..255 (the input is integers)"),
     ],
 )
 def test_each_kind_of_model_becomes_a_bundle(
@@ -130,12 +130,12 @@ def test_each_kind_of_model_becomes_a_bundle(
     code, out, complaint = outcomes[name]
     assert (code, complaint) == (0, "")
     assert said in out
-    assert ("scores by softmax" if name == "softmax" else "logits; a softmax was added") in out
-    assert "12 of 12 pictures get the same label" in out
+    assert ("softmax scores" if name == "softmax" else "logits; a softmax was added") in out
+    assert "same label for 12 of 12 images" in out
     spec = bundle(folder, name).input
     assert ((spec.height, spec.width), spec.color, spec.resize) == (size, color, resize)
     assert (spec.mean[0], spec.std[0]) == scale
-    # As at every start of a server: digests, shapes and the five golden pictures.
+    # As whenever a server starts: digests, shapes and the five golden images.
     classifier = Classifier(bundle(folder, name))
     assert len(classifier.bundle.golden) == 5
     scores = classifier.classify(preprocess((PHOTOS / "hat.jpg").read_bytes(), spec, 25_000_000))
@@ -143,7 +143,7 @@ def test_each_kind_of_model_becomes_a_bundle(
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_converted_is_refused_in_one_line(
+def test_a_model_that_cannot_be_converted_is_refused_in_one_line(
     outcomes: dict[str, tuple[int, str, str]], folder: Path, name: str
 ) -> None:
     code, _, complaint = outcomes[name]
@@ -155,15 +155,17 @@ def test_what_cannot_be_converted_is_refused_in_one_line(
 def guide() -> list[str]:
     """The commands in the README's section."""
     section = (ROOT / "README.md").read_text().partition("## Your own model\n")[2].partition("\n## ")[0]
-    return re.search(r"^```\n(.*?)^```$", section, re.M | re.S)[1].splitlines()
+    commands = re.search(r"^```\n(.*?)^```$", section, re.M | re.S)
+    assert commands
+    return commands[1].splitlines()
 
 
-def test_the_guide_leads_from_a_saved_model_to_an_answer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_guide_leads_from_a_saved_model_to_a_prediction(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "bin").mkdir()
     (folder / "bin/lookbook").write_text(f'#!/bin/sh\nexec {shlex.quote(str(PYTHON))} -m lookbook "$@"\n')
     (folder / "bin/lookbook").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}/bin:{os.environ['PATH']}")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", SOURCES)
     (folder / "trained.keras").rename(folder / "my_model.keras")
     build, classify, serve = guide()
 
@@ -172,46 +174,44 @@ def test_the_guide_leads_from_a_saved_model_to_an_answer(folder: Path, monkeypat
 
     built = run(build)
     assert (built.returncode, built.stderr) == (0, "")
-    assert re.search(r"picture\.png +square +\d", run(classify).stdout)
+    assert re.search(r"image\.png +square +\d", run(classify).stdout)
     again = run(build)
     assert (again.returncode, again.stderr.count("\n")) == (1, 1)
-    assert "is there already, and a bundle never changes" in again.stderr
+    assert "already exists and a bundle never changes" in again.stderr
     service = Service({}, folder / "log", command=("sh", "-c", f"exec env {serve}"), cwd=folder)
     try:
-        picture = (folder / "picture.png").read_bytes()
-        assert service.ready().send(picture).json()["label"] == "square"
+        image = (folder / "image.png").read_bytes()
+        assert service.ready().send(image).json()["label"] == "square"
     finally:
         service.stop()
-
-
-def build(*arguments: object, cwd: Path) -> "subprocess.CompletedProcess[str]":
-    """With the Python of the tests, which has no Keras."""
-    return subprocess.run(
-        [sys.executable, "-m", "lookbook", "model", "build", *map(str, arguments)],
-        env={"PYTHONPATH": str(ROOT)},
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
 
 
 @pytest.mark.parametrize(
     ("labels", "version", "code", "complaint"),
     [
-        ("a\nb\n", "1.0.0", 1, 'lookbook: this command needs Keras and TensorFlow: pip install "lookbook[training]"\n'),
-        ("a\nb\na\n", "1.0.0", 1, "lookbook: labels.txt: two or more different labels are needed, a line each\n"),
+        ("a\nb\n", "1.0.0", 1, 'lookbook: this command needs keras and tensorflow: pip install "lookbook[training]"\n'),
+        ("a\nb\na\n", "1.0.0", 1, "lookbook: labels.txt: must have two or more different labels, one per line\n"),
         (None, "1.0.0", 1, "lookbook: labels.txt: No such file or directory\n"),
         ("a\nb\n", "1.0", 2, "Error: version '1.0' is not a semantic version\n"),
     ],
     ids=["no keras", "twice", "no labels", "version"],
 )
-def test_what_is_wrong_is_said_before_keras_is_loaded(
+def test_wrong_options_are_reported_before_keras_is_loaded(
     tmp_path: Path, labels: str | None, version: str, code: int, complaint: str
 ) -> None:
     if labels is not None:
         (tmp_path / "labels.txt").write_text(labels)
     options = ["--labels", "labels.txt", "--name", "mine", "--version", version]
-    ended = build("my_model.keras", *options, cwd=tmp_path)
+    # The Python of the tests has no Keras.
+    ended = lookbook("model", "build", "my_model.keras", *options, cwd=tmp_path)
     assert (ended.returncode, ended.stdout) == (code, "")
     assert ended.stderr.endswith(complaint)
+
+
+@pytest.mark.parametrize("option", ["--images", "--pictures"])
+def test_images_may_be_given_by_the_old_name_of_the_option(tmp_path: Path, option: str) -> None:
+    (tmp_path / "labels.txt").write_text("a\nb\n")
+    options = ["--labels", "labels.txt", "--name", "mine", "--version", "1.0.0", option, tmp_path]
+    ended = lookbook("model", "build", "my_model.keras", *options, cwd=tmp_path)
+    assert (ended.returncode, ended.stderr) == (1, f"lookbook: no images in {tmp_path}\n")
+    assert "--pictures" not in lookbook("model", "build", "--help").stdout

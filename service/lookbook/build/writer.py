@@ -1,10 +1,14 @@
-"""Write a bundle: a Keras model's LiteRT, golden pictures with their scores, digests and the manifest."""
+"""Write a bundle: the model as LiteRT, golden images with their scores, digests and the manifest.
+
+Tests: tests/unit/test_build.py, tests/unit/test_training.py.
+"""
 
 import hashlib
 import json
 import platform
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,63 +24,49 @@ from lookbook.model.preprocessing import preprocess
 MAX_PIXELS = 25_000_000
 
 
-def convert(model: keras.Model) -> bytes:
-    """LiteRT of a Keras model: built-in operators only, weights in half precision."""
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.target_spec.supported_types = [tf.float16]
-    content: bytes = converter.convert()
-    return content
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The contents of a bundle.
 
-
-def write_bundle(
-    folder: Path,
-    content: bytes,
-    *,
-    name: str,
-    version: str,
-    labels: Sequence[str],
-    spec: InputSpec,
-    golden: Sequence[Path],
-    licence: str,
-    metrics: dict[str, Any],
-    senders: Sequence[str] = (),
-    card: Sequence[Path] = (),
-) -> None:
-    """Write a bundle; its golden scores are what the serving path gives for the golden pictures.
-
-    `senders` are those whose photographs had a part in it, for `evaluate` to leave out; `card`: a model card's files.
+    `model` is LiteRT, `golden` are paths of images, `card` those of the model card's files. `senders` are the people
+    whose photographs the model was trained on: `evaluate` leaves their photographs out.
     """
+
+    name: str
+    version: str
+    license: str
+    labels: Sequence[str]
+    input: InputSpec
+    model: bytes
+    golden: Sequence[Path]
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    senders: Sequence[str] = ()
+    card: Sequence[Path] = ()
+
+
+def write_bundle(folder: Path, draft: Draft) -> None:
+    """Write a bundle to a new folder. Its golden scores are those that serving computes for the golden images."""
     (folder / "golden").mkdir(parents=True)
-    (folder / MODEL).write_bytes(content)
-    for picture in golden:
-        shutil.copyfile(picture, folder / "golden" / picture.name)
-    for file in card:
+    (folder / MODEL).write_bytes(draft.model)
+    for image in draft.golden:
+        shutil.copyfile(image, folder / "golden" / image.name)
+    for file in draft.card:
         shutil.copyfile(file, folder / file.name)
-    interpreter = Interpreter(model_content=content)
-    interpreter.allocate_tensors()
+    (folder / MANIFEST).write_text(json.dumps(_manifest(folder, draft), indent=1) + "\n")
+
+
+def _manifest(folder: Path, draft: Draft) -> dict[str, Any]:
     manifest = {
-        "name": name,
-        "version": version,
+        "name": draft.name,
+        "version": draft.version,
         "created_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "license": licence,
+        "license": draft.license,
         "format": "tflite",
-        "labels": list(labels),
-        "input": spec.to_json(),
-        "files": {
-            str(path.relative_to(folder)): {
-                "bytes": path.stat().st_size,
-                "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-            }
-            for path in sorted(folder.rglob("*"))
-            if path.is_file() and path.name != MANIFEST
-        },
-        "golden": [
-            {"file": f"golden/{picture.name}", "scores": _scores(interpreter, picture.read_bytes(), spec)}
-            for picture in golden
-        ],
-        "metrics": metrics,
+        "labels": list(draft.labels),
+        "input": draft.input.to_json(),
+        "files": {str(path.relative_to(folder)): _digest(path) for path in sorted(folder.rglob("*")) if path.is_file()},
+        "golden": _golden(draft),
+        "metrics": dict(draft.metrics),
         "trained_with": {
             "python": platform.python_version(),
             "tensorflow": tf.__version__,
@@ -84,13 +74,23 @@ def write_bundle(
             "numpy": np.__version__,
         },
     }
-    if senders:
-        manifest["senders_seen"] = list(senders)
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+    if draft.senders:
+        manifest["senders_seen"] = list(draft.senders)
+    return manifest
 
 
-def _scores(interpreter: Interpreter, data: bytes, spec: InputSpec) -> list[float]:
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], preprocess(data, spec, MAX_PIXELS))
-    interpreter.invoke()
-    scores = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
-    return [round(float(score), 6) for score in scores]
+def _digest(path: Path) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def _golden(draft: Draft) -> list[dict[str, Any]]:
+    interpreter = Interpreter(model_content=draft.model)
+    interpreter.allocate_tensors()
+    input, output = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+    found = []
+    for image in draft.golden:
+        interpreter.set_tensor(input, preprocess(image.read_bytes(), draft.input, MAX_PIXELS))
+        interpreter.invoke()
+        scores = [round(float(score), 6) for score in interpreter.get_tensor(output)[0]]
+        found.append({"file": f"golden/{image.name}", "scores": scores})
+    return found

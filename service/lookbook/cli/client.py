@@ -1,4 +1,4 @@
-"""A Lookbook server as its clients see it; the only importer of the HTTP library."""
+"""A client of a Lookbook server; the only module that imports requests."""
 
 import random
 import threading
@@ -22,7 +22,7 @@ _PREDICTIONS = "/v1/predictions"
 
 
 class Refused(RequestError):
-    """What the server says of one request."""
+    """The server's error response to one request."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -30,9 +30,9 @@ class Refused(RequestError):
 
 
 class Client:
-    """Talks to one server. Safe to call from several threads.
+    """Sends requests to one server. Safe to call from several threads.
 
-    A 503 is tried again as its Retry-After says, a lost connection after a pause, both a bounded number of times.
+    Retries a bounded number of times: after a 503 as its Retry-After says, after a lost connection with a pause.
     """
 
     def __init__(self, url: str, token: str | None) -> None:
@@ -41,52 +41,54 @@ class Client:
         self._local = threading.local()
 
     def model(self) -> dict[str, Any]:
-        """The model's manifest. The first thing to ask: it does not wait for a server that isn't there."""
-        manifest = self._ask("GET", _MODEL, "labels")
+        """The model's manifest. Call this first: it fails at once if there is no server."""
+        manifest = self._request("GET", _MODEL, "labels")
         if not manifest["labels"]:
             raise self._foreign(f"{_MODEL} has no labels")
         return manifest
 
     def classify(self, name: str, data: bytes) -> dict[str, Any]:
-        """The stored record of a picture; however often it is sent for that, it is stored once."""
+        """The stored prediction for an image. It is stored once, even if the request is retried."""
         key = {"Idempotency-Key": uuid.uuid4().hex}
         try:
-            return self._ask("POST", _PREDICTIONS, "top", files={"image": (name, data)}, headers=key)
+            return self._request("POST", _PREDICTIONS, "top", files={"image": (name, data)}, headers=key)
         except ServerUnreachable as error:
-            # Some refuse a large body by hanging up: a server that still answers is not away.
+            # Some servers and proxies refuse a large body by closing the connection: check that this one still runs.
             self.model()
-            much = f"{len(data) / 1e6:.1f} MB"
-            raise Refused("connection_lost", f"the server hung up; {much} may be more than it takes") from error
+            raise Refused(
+                "connection_lost",
+                f"the server closed the connection; the image ({len(data) / 1e6:.1f} MB) may be too large for it",
+            ) from error
 
     def page(self, query: Mapping[str, Any]) -> dict[str, Any]:
         """One page of the list: `items` and `next`."""
-        return self._ask("GET", _PREDICTIONS, "items", params=query)
+        return self._request("GET", _PREDICTIONS, "items", params=query)
 
-    def _ask(self, method: str, path: str, wanted: str, **parts: Any) -> dict[str, Any]:
-        """The answer, an object with a list under the name that is `wanted`."""
+    def _request(self, method: str, path: str, key: str, **parts: Any) -> dict[str, Any]:
+        """The JSON object that the server returns; it has a list under `key`."""
         try:
             response = self._session().request(
                 method, self._url + path, timeout=(CONNECT_SECONDS, READ_SECONDS), allow_redirects=False, **parts
             )
             if response.status_code in (200, 201):
-                answer = response.json()
-                if not isinstance(answer, dict) or not isinstance(answer.get(wanted), list):
-                    raise self._foreign(f"{path} has no {wanted}")
-                return answer
+                found = response.json()
+                if not isinstance(found, dict) or not isinstance(found.get(key), list):
+                    raise self._foreign(f"{path} has no {key}")
+                return found
             if response.status_code == 404 and path == _MODEL:
-                raise self._foreign(f"{path} is not there")
+                raise self._foreign(f"{path} was not found")
         except requests.JSONDecodeError as error:
             raise self._foreign(f"{path} is not JSON") from error
-        # urllib3's own where requests lets it through, as of an address that can't be one.
+        # requests does not wrap some of urllib3's errors, such as that of an invalid host name.
         except (requests.RequestException, HTTPError) as error:
-            raise ServerUnreachable(f"{self._url} can't be reached: {_reason(error)}") from error
+            raise ServerUnreachable(f"cannot reach {self._url}: {_reason(error)}") from error
         raise _refusal(response)
 
     def _foreign(self, reason: str) -> Refused:
-        return Refused("not_lookbook", f"{self._url} is no Lookbook server: {reason}")
+        return Refused("not_lookbook", f"{self._url} is not a Lookbook server: {reason}")
 
     def _session(self) -> requests.Session:
-        """Each thread's own: requests does not promise that one may be shared."""
+        """One per thread: requests does not promise that a session is thread-safe."""
         if not hasattr(self._local, "session"):
             session = self._local.session = requests.Session()
             session.auth = self._bearer
@@ -97,14 +99,14 @@ class Client:
 
 
 class _Bearer(AuthBase):
-    """The token, if there is one; without this, requests would send what ~/.netrc says."""
+    """The token, if any. Without this class, requests would send a password from ~/.netrc."""
 
     def __init__(self, token: str | None) -> None:
         self._token = token
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if self._token:
-            # Latin-1, in which http.client sends, for these to be the token's bytes in UTF-8.
+            # http.client encodes headers as Latin-1; this way the token is sent as UTF-8.
             token = self._token.encode().decode("latin-1")
             request.headers["Authorization"] = f"Bearer {token}"
         return request
@@ -112,9 +114,9 @@ class _Bearer(AuthBase):
 
 class _Retry(Retry):
     def parse_retry_after(self, retry_after: str) -> float:
-        """Seconds, a little more than were asked for: clients refused together do not come back together.
+        """Seconds to wait: slightly more than requested, so that clients refused together do not return together.
 
-        0, for the pause of a server that names none, where a proxy writes what is neither seconds nor a time.
+        0 if the header of some proxy is neither seconds nor a time: the usual pause applies.
         """
         try:
             return super().parse_retry_after(retry_after) + random.uniform(0, 0.3)  # noqa: S311
@@ -128,7 +130,7 @@ def _retry(connect: int) -> Retry:
         connect=connect,
         read=2,
         status=15,
-        # What a proxy says while the server behind it is away is worth another try, too.
+        # 502 and 504 come from a proxy whose server is unavailable.
         status_forcelist=(502, 503, 504),
         allowed_methods=None,
         raise_on_status=False,
@@ -143,18 +145,18 @@ def _refusal(response: requests.Response) -> Refused:
         error = response.json()["error"]
         if response.status_code == 401:
             given = "Authorization" in response.request.headers
-            complaint = "the server does not accept this token" if given else "the server wants a token"
-            return Refused(str(error["code"]), f"{complaint}: --token or LOOKBOOK_TOKEN")
+            complaint = "the server rejected the token: check" if given else "the server requires a token: set"
+            return Refused(str(error["code"]), f"{complaint} --token or LOOKBOOK_TOKEN")
         return Refused(str(error["code"]), str(error["message"]))
     except (requests.JSONDecodeError, KeyError, TypeError):
         moved = response.headers.get("Location")
-        to = f" and points to {moved}" if moved else ""
+        to = f", redirecting to {moved}" if moved else ""
         return Refused(
-            f"http_{response.status_code}", f"the server answers {response.status_code} {response.reason}{to}"
+            f"http_{response.status_code}", f"the server responded {response.status_code} {response.reason}{to}"
         )
 
 
 def _reason(error: requests.RequestException | HTTPError) -> str:
-    """The last part of what urllib3 says, without its objects' names."""
+    """The last part of urllib3's message, without the names of its objects."""
     cause = error.args[0] if error.args else error
     return str(getattr(cause, "reason", cause)).rpartition(": ")[2]

@@ -1,4 +1,7 @@
-"""A release's pods: publishing a bundle into the one that holds the volume, and asking who serves what."""
+"""The pods of a release: publish a bundle to its model volume, and list what is published and served.
+
+Tests: tests/unit/test_cluster.py, tests/e2e/test_operation.py.
+"""
 
 import json
 import os
@@ -23,22 +26,22 @@ from websocket import WebSocketException
 from lookbook.errors import LookbookError
 from lookbook.model.bundle import MANIFEST, Bundle
 
-BLOCK = 16 * 1024  # less than the room that a socket has when it takes anything at all
-TIMEOUT = 10  # seconds, for each call of the API
-STALLED_AFTER = 30  # seconds without room for more input
-SETTLED_WITHIN = 300  # seconds, for the command in the pod after its last input
-LAST_WORDS_WITHIN = 2  # seconds, for one that did not take all of it
+BLOCK = 16 * 1024  # less than the free space of a socket that is ready for writing
+TIMEOUT = 10  # seconds, for each API request
+STALLED_AFTER = 30  # seconds in which the pod reads no input
+FINISHED_WITHIN = 300  # seconds, for the command in the pod after its last input
+ERROR_WITHIN = 2  # seconds, for the output of a command that stopped reading its input
 
 _INIT = ["python", "-m", "model_init"]
 
 
 class ClusterError(LookbookError):
-    """What the cluster can't do for us, and why, in one line."""
+    """A request to the cluster failed; the message says why in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What a pod serves, or why it can't say."""
+    """What a pod serves, or why that is unknown."""
 
     name: str
     model: str
@@ -46,7 +49,7 @@ class Serving:
 
 
 class Release:
-    """An installation of the chart, as the kubeconfig's user may see it."""
+    """An installation of the chart, seen with the permissions of the kubeconfig's user."""
 
     def __init__(self, name: str, namespace: str | None, context: str | None) -> None:
         self.name = name
@@ -55,19 +58,19 @@ class Release:
             chosen = next((entry for entry in contexts if entry["name"] == context), current)
             self.namespace: str = namespace or chosen["context"].get("namespace") or "default"
             configuration = Configuration()
-            configuration.retries = False  # each would print a warning
+            configuration.retries = False  # each retry would print a warning
             load_kube_config(context=context, client_configuration=configuration)
             client = ApiClient(configuration)
         self._core, self._apps = CoreV1Api(client), AppsV1Api(client)
 
     def published(self) -> list[dict[str, Any]]:
-        """The entries of `model_init list`."""
+        """The published bundles, as `model_init list` prints them."""
         with _in_one_line():
             entries: list[dict[str, Any]] = json.loads(self._run([*_INIT, "list"]))
             return entries
 
     def publish(self, tar: IO[bytes], sent: Callable[[int], object]) -> str:
-        """Send a packed bundle to the pod that holds the volume; what the pod says of it."""
+        """Send a packed bundle to the pod that holds the volume; returns the pod's message."""
         size = os.fstat(tar.fileno()).st_size
         with _in_one_line():
             return self._run([*_INIT, "receive", "--bytes", str(size)], tar, sent)
@@ -84,12 +87,12 @@ class Release:
                 f"{name}:{port}", self.namespace, "metrics", _request_timeout=TIMEOUT
             )
         except (ApiException, HTTPError) as error:
-            return Serving(name, f"can't say: {_reason(error)}", "")
+            return Serving(name, f"unknown: {_reason(error)}", "")
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 if sample.name == "lookbook_model_info":
                     return Serving(name, f"{sample.labels['name']}/{sample.labels['version']}", sample.labels["digest"])
-        return Serving(name, "can't say: no model is loaded yet", "")
+        return Serving(name, "unknown: no model is loaded yet", "")
 
     def _pods(self, component: str) -> list[Any]:
         selector = f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component={component}"
@@ -103,11 +106,11 @@ class Release:
         claim = self._own_claim()
         if claim:
             raise ClusterError(
-                f"release {self.name} takes its models from a claim of your own (model.existingClaim={claim}): "
-                "copy the bundle into that volume as <name>/<version>"
+                f"release {self.name} reads its models from your own volume (model.existingClaim={claim}): "
+                "copy the bundle to <name>/<version> in that volume"
             )
         raise ClusterError(
-            f"no running pod of release {self.name} in namespace {self.namespace} holds the models: "
+            f"release {self.name} in namespace {self.namespace} has no running pod that holds the models: check "
             f"kubectl get pods --namespace {self.namespace} --selector app.kubernetes.io/component=models"
         )
 
@@ -121,7 +124,7 @@ class Release:
         return next((str(claim.claim_name) for claim in claims if claim), None)
 
     def _run(self, command: list[str], input: IO[bytes] | None = None, sent: Callable[[int], object] = id) -> str:
-        """Run a command in the pod that holds the volume; its output."""
+        """Run a command in the pod that holds the volume; returns its output."""
         socket = stream(
             self._core.connect_get_namespaced_pod_exec,
             self._models_pod(),
@@ -137,16 +140,16 @@ class Release:
         )
         try:
             socket.sock.settimeout(STALLED_AFTER)
-            taken = _send(socket, input, sent) if input else True
-            socket.run_forever(SETTLED_WITHIN if taken else LAST_WORDS_WITHIN)
-            return _answer(socket)
+            complete = _send(socket, input, sent) if input else True
+            socket.run_forever(FINISHED_WITHIN if complete else ERROR_WITHIN)
+            return _output(socket)
         finally:
             socket.close()
 
 
 @contextmanager
 def packed(folder: Path, bundle: Bundle) -> Iterator[IO[bytes]]:
-    """A tar of the files that the manifest lists, and of nothing else."""
+    """A tar archive of only the files that the manifest lists."""
     with tempfile.TemporaryFile() as target:
         with tarfile.open(fileobj=target, mode="w") as tar:
             for path in (MANIFEST, *(file.path for file in bundle.files)):
@@ -159,9 +162,9 @@ def packed(folder: Path, bundle: Bundle) -> Iterator[IO[bytes]]:
 
 
 def _send(socket: Any, input: IO[bytes], sent: Callable[[int], object]) -> bool:
-    """Send the input; False where the command did not take all of it.
+    """Send the input; returns False if the command stopped reading it.
 
-    The API does not tell that a command has ended while input for it is left over: then nobody reads on.
+    While input is left, the API does not report that a command has ended; it only stops reading.
     """
     deadline = time.monotonic() + STALLED_AFTER
     while time.monotonic() < deadline and socket.is_open():
@@ -178,15 +181,15 @@ def _send(socket: Any, input: IO[bytes], sent: Callable[[int], object]) -> bool:
     return False
 
 
-def _answer(socket: Any) -> str:
-    said, wrong, ended = (
+def _output(socket: Any) -> str:
+    output, error, result = (
         bytes(socket.read_channel(channel)).decode(errors="replace").strip()
         for channel in (STDOUT_CHANNEL, STDERR_CHANNEL, ERROR_CHANNEL)
     )
-    status = json.loads(ended) if ended else {}
+    status = json.loads(result) if result else {}
     if status.get("status") == "Success":
-        return said
-    raise ClusterError(wrong or status.get("message") or "the pod took no more of what was sent: try again")
+        return output
+    raise ClusterError(error or status.get("message") or "the pod stopped reading the bundle: try again")
 
 
 @contextmanager
@@ -194,7 +197,7 @@ def _in_one_line() -> Iterator[None]:
     try:
         yield
     except (ApiException, HTTPError, WebSocketException, ConfigException, OSError) as error:
-        raise ClusterError(f"the Kubernetes API can't be used: {_reason(error)}") from error
+        raise ClusterError(f"cannot use the Kubernetes API: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:

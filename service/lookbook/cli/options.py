@@ -10,32 +10,32 @@ Command = Callable[..., None]
 
 
 def moment(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    """RFC 3339 in UTC for a time such as 2026-01-31 or 2026-01-31T12:00Z, which is local where it names no zone."""
+    """RFC 3339 in UTC for a time such as 2026-01-31 or 2026-01-31T12:00Z; without a zone it is local time."""
     if not value:
         return None
     try:
         return datetime.fromisoformat(value).astimezone(UTC).isoformat().replace("+00:00", "Z")
     except (ValueError, OverflowError):
-        raise click.BadParameter(f"{value!r} is no time such as 2026-01-31 or 2026-01-31T12:00Z") from None
+        raise click.BadParameter(f"{value!r} is not a time such as 2026-01-31 or 2026-01-31T12:00Z") from None
 
 
-def _is_address(value: str) -> bool:
+def _is_url(value: str) -> bool:
     try:
         parts = urlsplit(value)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is none, brackets around no IPv6 address
+    except ValueError:  # an invalid port or IPv6 address
         return False
 
 
 def _url(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    if value and not _is_address(value):
-        raise click.BadParameter(f"{value!r} is no address such as http://127.0.0.1:8080")
+    if value and not _is_url(value):
+        raise click.BadParameter(f"{value!r} is not a URL such as http://127.0.0.1:8080")
     return value
 
 
 def _token(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
     if value and not value.isprintable():
-        raise click.BadParameter("a token has no line breaks or other unprintable characters")
+        raise click.BadParameter("a token must not contain line breaks or other unprintable characters")
     return value
 
 
@@ -49,7 +49,7 @@ def server_options(default: str | None = None) -> Callable[[Command], Command]:
                 callback=_token,
                 envvar="LOOKBOOK_TOKEN",
                 show_envvar=True,
-                help="The server's bearer token, where it has one.",
+                help="Bearer token, if the server requires one.",
             ),
             click.option(
                 "--url",
@@ -59,7 +59,7 @@ def server_options(default: str | None = None) -> Callable[[Command], Command]:
                 show_default=True,
                 envvar="LOOKBOOK_URL",
                 show_envvar=True,
-                help="The server, such as http://127.0.0.1:8080.",
+                help="Address of the server, such as http://127.0.0.1:8080.",
             ),
         ):
             command = option(command)
@@ -71,8 +71,19 @@ def server_options(default: str | None = None) -> Callable[[Command], Command]:
 def form_options(command: Command) -> Command:
     """Adds --json and --csv, which become `form`."""
     for option in (
-        click.option("--csv", "form", flag_value="csv", help="CSV with a head."),
-        click.option("--json", "form", flag_value="json", help="JSON Lines: one object a line."),
+        click.option("--csv", "form", flag_value="csv", help="Print CSV with a header line."),
+        click.option("--json", "form", flag_value="json", help="Print JSON Lines, one object per line."),
+    ):
+        command = option(command)
+    return command
+
+
+def release_options(command: Command) -> Command:
+    """Adds --release, --namespace and --context."""
+    for option in (
+        click.option("--context", help="Context of the kubeconfig.  [default: the current one]"),
+        click.option("--namespace", help="Namespace of the release.  [default: that of the context]"),
+        click.option("--release", default="lookbook", show_default=True, help="Name of the Helm release."),
     ):
         command = option(command)
     return command

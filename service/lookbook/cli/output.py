@@ -1,4 +1,4 @@
-"""Records for people and for programs: a table, JSON Lines or CSV, each line written out at once."""
+"""Results as a table, JSON Lines or CSV, each line flushed at once, and messages to standard error."""
 
 import csv
 import io
@@ -10,55 +10,73 @@ from typing import Any
 
 from lookbook.errors import LookbookError
 
-Record = Mapping[str, Any]
-Write = Callable[[Record], None]
+# A prediction, or the error of one image, as JSON.
+Result = Mapping[str, Any]
+Write = Callable[[Result], None]
 
 CELLS = ("label", "score", "label_2", "score_2", "label_3", "score_3", "model", "version")
 
 
 def writer(form: str | None, columns: tuple[str, ...], widths: Mapping[str, int]) -> Write:
-    """Writes records to standard output: CSV has `columns`, a table those of `widths`, in their order."""
+    """Writes results to standard output; `columns` are those of CSV, `widths` those of a table."""
     if form == "json":
-        return lambda record: _print(json.dumps(record))
+        return lambda result: _print(json.dumps(result))
     if form == "csv":
         _print_csv(columns)
-        return lambda record: _print_csv([_flat(record).get(column, "") for column in columns])
+        return lambda result: _print_csv([_flat(result).get(column, "") for column in columns])
     _print_row({name: name.replace("_", " ") for name in widths}, widths)
-    return lambda record: None if "error" in record else _print_row(_readable(record), widths)
+    return lambda result: None if "error" in result else _print_row(_readable(result), widths)
 
 
-def _flat(record: Record) -> dict[str, Any]:
-    flat = {name: value for name, value in record.items() if not isinstance(value, dict | list)}
-    for place, entry in enumerate(record.get("top", []), 1):
+def _flat(result: Result) -> dict[str, Any]:
+    flat = {name: value for name, value in result.items() if not isinstance(value, dict | list)}
+    for place, entry in enumerate(result.get("top", []), 1):
         suffix = f"_{place}" if place > 1 else ""
         flat |= {f"label{suffix}": entry["label"], f"score{suffix}": entry["score"]}
-    if "model" in record:
-        flat |= {"model": record["model"]["name"], "version": record["model"]["version"]}
-    if "error" in record:
-        flat["error"] = f"{record['error']['code']}: {record['error']['message']}"
+    if "model" in result:
+        flat |= {"model": result["model"]["name"], "version": result["model"]["version"]}
+    if "error" in result:
+        flat["error"] = f"{result['error']['code']}: {result['error']['message']}"
     return flat
 
 
-def _readable(record: Record) -> dict[str, str]:
-    others = [f"{entry['label']} {entry['score']:.0%}" for entry in record["top"][1:] if entry["score"] >= 0.005]
+def _readable(result: Result) -> dict[str, str]:
+    others = [f"{entry['label']} {entry['score']:.0%}" for entry in result["top"][1:] if entry["score"] >= 0.005]
     return {
-        **{name: str(value) for name, value in _flat(record).items()},
-        "score": f"{record['score']:6.1%}",
-        "created_at": str(record.get("created_at", ""))[:19].replace("T", " "),
+        **{name: str(value) for name, value in _flat(result).items()},
+        "score": f"{result['score']:6.1%}",
+        "created_at": str(result.get("created_at", ""))[:19].replace("T", " "),
         "others": ", ".join(others),
     }
 
 
+def prepare_streams() -> None:
+    """Make standard output and standard error safe for any text, and open them if the caller has closed them."""
+    for number, name in enumerate(("stdout", "stderr"), 1):
+        if getattr(sys, name) is None:
+            # Otherwise the next file opened would get its number.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+            setattr(sys, name, open(number, "w"))  # noqa: SIM115
+        # A file name may have characters that the terminal's encoding lacks.
+        getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
+def complain(message: str) -> None:
+    """One line on standard error."""
+    # Not click.echo(): it would write past the progress bar.
+    print(f"lookbook: {printable(message)}", file=sys.stderr, flush=True)
+
+
 def printable(text: str) -> str:
-    """The text without what would steer a terminal or break a line."""
+    """The text without characters that control a terminal or break a line."""
     return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def width_of(text: str) -> int:
-    """How many columns of a terminal the text takes."""
+    """Number of terminal columns that the text takes."""
     if text.isascii():
         return len(text)
-    # Imported here: most names do without.
+    # Imported here: most names do not need it.
     from rich.cells import cell_len
 
     return cell_len(text)
@@ -67,17 +85,17 @@ def width_of(text: str) -> int:
 def _print(line: str) -> None:
     try:
         print(line, flush=True)
-    except BrokenPipeError:  # a reader that has seen enough, which Click knows
+    except BrokenPipeError:  # the reader has closed the pipe; Click handles it
         raise
     except OSError as error:
-        # What is still in the buffer would fail once more at the end.
+        # Otherwise the rest of the buffer would fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise LookbookError(f"the answers can't be written: {error.strerror}") from error
+        raise LookbookError(f"cannot write the output: {error.strerror}") from error
 
 
 def _print_csv(cells: list[Any] | tuple[str, ...]) -> None:
     line = io.StringIO()
-    # Before Python 3.13 only what is in the terminator counts as a break that wants quotes.
+    # Before Python 3.13, only characters of the line terminator count as line breaks that need quotes.
     csv.writer(line, lineterminator="\r\n").writerow(cells)
     _print(line.getvalue().removesuffix("\r\n"))
 

@@ -1,4 +1,4 @@
-"""A progress bar on a terminal's standard error."""
+"""A progress bar on standard error."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -16,13 +16,13 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def bar(total: int) -> Iterator[Callable[[], None]]:
-    """Gives what moves the bar by one. What is printed meanwhile stands above it."""
+    """Gives a function that moves the bar by one. Other output appears above the bar."""
     columns = (BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn(), "left")
     with Progress(
         *columns,
-        # Long lines stay one line for whoever copies them.
+        # Long lines are not wrapped, so that they can be copied.
         console=Console(stderr=True, soft_wrap=True),
-        # Where standard output is no terminal it must not end up on this one.
+        # Output that goes to a file must not appear on the terminal.
         redirect_stdout=sys.stdout.isatty(),
         transient=True,
     ) as progress:

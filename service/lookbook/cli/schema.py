@@ -1,11 +1,11 @@
 """`lookbook schema`: Cassandra's keyspace and tables."""
 
 import os
-import sys
 import time
 
 import click
 
+from lookbook.cli import output
 from lookbook.errors import StoreUnavailable
 from lookbook.settings import Settings
 
@@ -19,12 +19,13 @@ _PAUSE_SECONDS = 2
     default=120,
     show_default=True,
     metavar="SECONDS",
-    help="How long to wait for Cassandra.",
+    help="How long to wait until Cassandra is available.",
 )
 def schema(wait: int) -> None:
     """Create or update Cassandra's keyspace and tables.
 
-    Safe to run again. The LOOKBOOK_CASSANDRA_* variables say where Cassandra is; `lookbook serve --help` lists them.
+    You can run it again at any time. Set LOOKBOOK_CASSANDRA_* environment variables to say where Cassandra is;
+    `lookbook serve --help` lists them.
     """
     # Imported here: the other commands start faster without the driver.
     from lookbook.store.cassandra.cluster import DRIVER_ERRORS
@@ -32,7 +33,7 @@ def schema(wait: int) -> None:
 
     settings = Settings.from_environment(os.environ)
     deadline = time.monotonic() + wait
-    said = ""
+    reported = ""
     while True:
         try:
             set_up_cassandra(settings)
@@ -41,8 +42,8 @@ def schema(wait: int) -> None:
             reason = " ".join(str(error).split())
             if time.monotonic() > deadline:
                 raise StoreUnavailable(f"schema: {reason}") from error
-        if reason != said:
-            print(f"lookbook: schema: waiting for Cassandra: {reason}", file=sys.stderr)
-            said = reason
+        if reason != reported:
+            output.complain(f"schema: waiting for Cassandra: {reason}")
+            reported = reason
         time.sleep(_PAUSE_SECONDS)
     print(f"schema: keyspace {settings.cassandra_keyspace} is up to date")

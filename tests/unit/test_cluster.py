@@ -3,9 +3,11 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.support.commands import lookbook
 from tests.support.places import MLP, ROOT
 
 KUBECONFIG = """
@@ -18,19 +20,12 @@ users: [{name: me, user: {token: none}}]
 """
 
 
-def model(*arguments: object, **environment: object) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "lookbook", "model", *map(str, arguments)],
-        env={name: str(value) for name, value in environment.items()},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+def model(*arguments: object, **environment: Any) -> "subprocess.CompletedProcess[str]":
+    return lookbook("model", *arguments, **environment)
 
 
 @pytest.fixture
-def nobody(tmp_path: Path) -> Path:
+def unreachable(tmp_path: Path) -> Path:
     """The kubeconfig of a cluster that refuses connections."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
@@ -39,7 +34,7 @@ def nobody(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_bad_bundle_is_refused_before_the_cluster_is_asked(tmp_path: Path) -> None:
+def test_a_damaged_bundle_is_refused_before_the_cluster_is_asked(tmp_path: Path) -> None:
     shutil.copytree(MLP, tmp_path / "bundle")
     (tmp_path / "bundle/model.tflite").write_bytes(b"")
     refused = model("publish", tmp_path / "bundle", KUBECONFIG="/nowhere")
@@ -50,25 +45,25 @@ def test_a_bad_bundle_is_refused_before_the_cluster_is_asked(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("arguments", [["list"], ["publish", MLP]])
-def test_an_unreachable_cluster_is_one_line(nobody: Path, arguments: list[object]) -> None:
-    refused = model(*arguments, KUBECONFIG=nobody)
+def test_an_unreachable_cluster_is_one_line(unreachable: Path, arguments: list[object]) -> None:
+    refused = model(*arguments, KUBECONFIG=unreachable)
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
-    assert "the Kubernetes API can't be used: " in refused.stderr
+    assert "cannot use the Kubernetes API: " in refused.stderr
     assert "Connection refused" in refused.stderr
 
 
 @pytest.mark.parametrize("arguments", [["list"], ["publish", MLP]])
-def test_no_cluster_is_one_line(tmp_path: Path, arguments: list[object]) -> None:
+def test_a_missing_kubeconfig_is_one_line(tmp_path: Path, arguments: list[object]) -> None:
     refused = model(*arguments, KUBECONFIG=tmp_path / "none")
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
     assert "Invalid kube-config file" in refused.stderr
 
 
-def test_without_the_client_one_line_says_how_to_get_it() -> None:
-    # As where it isn't installed: a module that is None in sys.modules can't be imported.
+def test_a_missing_client_is_one_line_that_says_how_to_install_it() -> None:
+    # As if it were not installed: a module that is None in sys.modules cannot be imported.
     code = "import sys; sys.modules['kubernetes'] = None; from lookbook.cli.main import main; main()"
     refused = subprocess.run(
         [sys.executable, "-c", code, "model", "list"], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert refused.returncode == 1
-    assert refused.stderr == 'lookbook: this command talks to Kubernetes: pip install "lookbook[k8s]"\n'
+    assert refused.stderr == 'lookbook: this command needs kubernetes: pip install "lookbook[k8s]"\n'

@@ -1,0 +1,90 @@
+"""A saved Keras model, loaded without running its author's code. Tests: tests/unit/test_build.py."""
+
+import re
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras import layers
+
+from lookbook.build.source import RANGES
+from lookbook.model.bundle import BundleError, InputSpec
+from lookbook.model.quiet import quiet
+
+WHITE = (255, 255, 255)
+
+# What Keras, zipfile and h5py raise if a file is damaged or asks for something forbidden.
+_BROKEN = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    OSError,
+    EOFError,
+    ImportError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def load(path: Path) -> keras.Model:
+    """The built model in a .keras file; it computes in float32. Raises BundleError."""
+    if not path.is_file():
+        raise BundleError(f"{path}: no such file")
+    if path.suffix != ".keras" or not zipfile.is_zipfile(path):
+        raise BundleError(f"{path}: not a .keras file: save the model with model.save('my_model.keras') in Keras 3")
+    try:
+        with quiet():
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except _BROKEN as error:
+        raise BundleError(f"{path}: {_why_not_loaded(str(error))}") from error
+    if not isinstance(model, keras.Model) or not model.built:
+        raise BundleError(f"{path}: the model is not built: start it with keras.Input((height, width, channels))")
+    for layer in model._flatten_layers():
+        if layer.compute_dtype in ("float16", "bfloat16"):
+            # LiteRT's built-in operators do not compute in half precision.
+            layer.dtype_policy = "float32"
+    return model
+
+
+def input_spec(model: keras.Model, pixels: str, resize: str) -> InputSpec:
+    """How an image becomes the model's input; `pixels` is one of RANGES. Raises BundleError."""
+    for side, tensors in (("input", model.inputs), ("output", model.outputs)):
+        if len(tensors) != 1:
+            raise BundleError(f"the model has {len(tensors)} {side}s; it must have one")
+    shape = tuple(model.inputs[0].shape[1:])
+    height: Any
+    width: Any
+    channels: Any
+    height, width, channels = shape if len(shape) == 3 else (*shape, 1) if len(shape) == 2 else (None, None, None)
+    if channels not in (1, 3) or not all(side and side <= 4096 for side in (height, width)):
+        raise BundleError(f"the model's input {shape} is not an image of a fixed size: (height, width, 1 or 3)")
+    mean, std = RANGES[pixels]
+    color = "rgb" if channels == 3 else "grayscale"
+    return InputSpec(height, width, color, resize, WHITE, (mean,) * channels, (std,) * channels)
+
+
+def for_one_image(model: keras.Model, spec: InputSpec, labels: int) -> keras.Model:
+    """The model from (1, height, width, channels) to (1, labels), in float32. Raises BundleError."""
+    inputs = keras.Input(batch_shape=(1, spec.height, spec.width, spec.channels))
+    x = inputs if len(model.inputs[0].shape) == 4 else layers.Reshape((spec.height, spec.width))(inputs)
+    with quiet():
+        # The model may return its one tensor in a list or dictionary.
+        (outputs,) = keras.tree.flatten(model(x, training=False))
+    if len(outputs.shape) != 2:
+        raise BundleError(f"the model's output {tuple(model.outputs[0].shape[1:])} is not one score per label")
+    if outputs.shape[1] != labels:
+        raise BundleError(f"the model returns {outputs.shape[1]} scores, but there are {labels} labels")
+    return keras.Model(inputs, layers.Activation("linear", dtype="float32")(outputs))
+
+
+def _why_not_loaded(message: str) -> str:
+    if "`Lambda` layer" in message:
+        return "it has a Lambda layer, whose Python code is not run: use Keras's layers or keras.ops instead"
+    missing = re.search(r"Could not locate (?:class|function) '([^']+)'", message)
+    if missing:
+        return f"it needs {missing[1]}, which is not part of Keras: custom Python code is not run"
+    return "cannot be read: " + " ".join(message.split())[:300]
