@@ -35,9 +35,9 @@ def lookbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The installed command, in a venv of its own."""
     folder = tmp_path_factory.mktemp("install")
     tree = folder / "tree"
-    for name in ("service", "models", "training"):
+    for name in ("service", "models"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md"):
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copyfile(ROOT / name, tree / name)
     run(sys.executable, "-m", "venv", "venv", cwd=folder)
     try:
@@ -54,11 +54,16 @@ def test_a_photograph_is_classified_from_anywhere(lookbook: Path, tmp_path: Path
     assert (record["label"], record["model"]["name"]) == ("Hat", CLOTHES.parent.name)
 
 
-def test_nothing_is_left_behind(lookbook: Path) -> None:
+def test_the_package_is_installed_whole_and_alone(lookbook: Path) -> None:
     (installed,) = lookbook.parent.parent.glob("lib/*/site-packages")
-    for package in ("service", "training"):
-        files = {path.relative_to(ROOT) for path in (ROOT / package).rglob("*.*") if "__pycache__" not in path.parts}
-        assert [path for path in sorted(files) if path.name != "README.md" and not (installed / path).exists()] == []
+    sources = ROOT / "service"
+    files = {path.relative_to(sources) for path in (sources / "lookbook").rglob("*.*")}
+    expected = sorted(path for path in files if path.suffix != ".pyc")
+    assert [path for path in expected if not (installed / path).exists()] == []
+    (record,) = installed.glob("lookbook-*.dist-info/RECORD")
+    folders = {line.partition("/")[0] for line in record.read_text().splitlines() if not line.startswith("..")}
+    assert folders == {"lookbook", record.parent.name}
+    assert (record.parent / "licenses/LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
 
 
 def test_it_serves(lookbook: Path, tmp_path: Path) -> None:
