@@ -23,7 +23,7 @@ def take(chromium: Browser, service: Service, scheme: str) -> None:
     page = chromium.new_context(color_scheme=scheme, viewport=SIZE, device_scale_factor=1.5).new_page()
     page.goto(service.url)
     page.set_input_files("#files", CLASSIFIED)
-    expect(page.locator("#tally")).to_have_text("3 pictures: 3 answered")
+    expect(page.locator("#tally")).to_have_text("3 images: 3 classified")
     for image in page.locator(".card img, .tile img").all():
         expect(image).not_to_have_js_property("naturalWidth", 0)
     page.keyboard.press("Home")

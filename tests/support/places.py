@@ -9,6 +9,7 @@ ROOT = Path(__file__).parent.parent.parent
 MLP = ROOT / "models/fashion-mnist-mlp/2.2.0"
 CLOTHES = ROOT / Settings().model
 PHOTOS = ROOT / "tests/data/photos"
+GOLDEN = sorted((MLP / "golden").glob("*.png"))
 BAG = MLP / "golden/fashion-8.png"
 CHART = ROOT / "charts/lookbook"
 

@@ -1,41 +1,41 @@
-// Where the page's parts meet: what comes in, by hand, drop or paste, and from the address.
+// The entry point: takes images from the file chooser, drag and drop or the clipboard, and follows the address.
 
-import { take } from "./answers.js";
 import { restart } from "./history.js";
-import { route } from "./record.js";
+import { route } from "./prediction.js";
+import { classifyFiles } from "./predictions.js";
 import { find } from "./view.js";
 
-for (const [button, input] of [[find("#choose"), find("#files")], [find("#photograph"), find("#camera")]]) {
+for (const [button, input] of [[find("#choose"), find("#files")], [find("#take-photo"), find("#camera")]]) {
   button.addEventListener("click", () => input.click());
   input.addEventListener("change", () => {
-    take(input.files);
+    classifyFiles(input.files);
     input.value = "";
   });
 }
 
-const asked = () => find("dialog[open]");
-const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
+const isDialogOpen = () => find("dialog[open]") !== null;
+const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
 
-// Always held back: the browser would leave the page for a picture that misses.
+// The default action is always prevented: the browser would leave the page to open the file.
 addEventListener("dragover", (event) => {
-  if (!carriesFiles(event)) return;
+  if (!hasFiles(event)) return;
   event.preventDefault();
-  event.dataTransfer.dropEffect = asked() ? "none" : "copy";
-  document.body.classList.toggle("dropping", !asked());
+  event.dataTransfer.dropEffect = isDialogOpen() ? "none" : "copy";
+  document.body.classList.toggle("dropping", !isDialogOpen());
 });
 addEventListener("dragleave", (event) => {
   if (!event.relatedTarget) document.body.classList.remove("dropping");
 });
 addEventListener("drop", (event) => {
-  if (!carriesFiles(event)) return;
+  if (!hasFiles(event)) return;
   event.preventDefault();
   document.body.classList.remove("dropping");
-  if (!asked()) take(event.dataTransfer.files);
+  if (!isDialogOpen()) classifyFiles(event.dataTransfer.files);
 });
 addEventListener("paste", (event) => {
-  if (asked() || !event.clipboardData.files.length) return;
+  if (isDialogOpen() || !event.clipboardData.files.length) return;
   event.preventDefault();
-  take(event.clipboardData.files);
+  classifyFiles(event.clipboardData.files);
 });
 addEventListener("hashchange", route);
 route();

@@ -1,33 +1,34 @@
-// Every answer, newest first, as far back as one scrolls.
+// Every prediction, newest first, loaded page by page as the visitor scrolls.
 
-import { call } from "./calls.js";
-import { count, find, fullTime, percent, shortTime, show, stamp } from "./view.js";
+import { call } from "./api.js";
+import { cloneTemplate, count, find, fullTime, percent, shortTime, showImage } from "./view.js";
 
-const PAGE = 60;
-// Pages in a row without a match, before a person has to say that the search goes on.
-const PATIENCE = 10;
+const PAGE_SIZE = 60;
+// How many pages in a row may be empty before the visitor has to confirm that the search goes on.
+const MAX_EMPTY_PAGES = 10;
 const list = find(".tiles");
-const state = find("#state");
-const more = find("#more");
+const status = find("#history-status");
+const moreButton = find("#load-more");
 const form = find("#filter");
 const tiles = new Map();
-let walk;
+// The listing on display; one that was replaced meanwhile is ignored when its page arrives.
+let listing;
 
-const nearEnd = new IntersectionObserver(([entry]) => entry.isIntersecting && load(walk), { rootMargin: "600px" });
-const nearSight = new IntersectionObserver((entries) => {
-  for (const { isIntersecting, target } of entries) if (isIntersecting) reveal(target);
+const endObserver = new IntersectionObserver(([entry]) => entry.isIntersecting && load(listing), { rootMargin: "600px" });
+const thumbnailObserver = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) if (isIntersecting) loadThumbnail(target);
 }, { rootMargin: "200px" });
 
-/** Show the history anew, as the filter says. */
+/** Show the history from the start, with the current filter. */
 export function restart() {
-  // What cannot be a time is no filter yet: it is being typed.
+  // An incomplete time is still being typed.
   if (!form.checkValidity()) return;
-  nearSight.disconnect();
+  thumbnailObserver.disconnect();
   tiles.clear();
   list.replaceChildren();
-  walk = { filter: readFilter(), cursor: null, empty: 0, ended: false, loading: false };
-  find("button", form).hidden = !Object.keys(walk.filter).length;
-  load(walk);
+  listing = { filter: readFilter(), cursor: null, emptyPages: 0, ended: false, loading: false };
+  find("button", form).hidden = !Object.keys(listing.filter).length;
+  load(listing);
 }
 
 function readFilter() {
@@ -39,113 +40,117 @@ function readFilter() {
   };
 }
 
-async function load(mine) {
-  if (mine.loading || mine.ended) return;
-  mine.loading = true;
-  mine.failed = false;
-  nearEnd.disconnect();
-  more.hidden = true;
+async function load(current) {
+  if (current.loading || current.ended) return;
+  current.loading = true;
+  current.failed = false;
+  endObserver.disconnect();
+  moreButton.hidden = true;
   list.setAttribute("aria-busy", "true");
-  tell(mine.empty ? `Nothing found yet back to ${fullTime(timeOf(mine.cursor))}` : "Loading…");
-  const query = new URLSearchParams({ limit: PAGE, ...mine.filter, ...(mine.cursor && { cursor: mine.cursor }) });
+  setStatus(current.emptyPages ? `Searching. No matches since ${fullTime(timeOf(current.cursor))} so far.` : "Loading…");
+  const query = new URLSearchParams({
+    limit: PAGE_SIZE,
+    ...current.filter,
+    ...(current.cursor && { cursor: current.cursor }),
+  });
   try {
     const [page] = await Promise.all([call(`v1/predictions?${query}`).then((response) => response.json()), showModel()]);
-    if (mine !== walk) return;
-    for (const item of page.items) if (!tiles.has(item.id)) list.append(tile(item));
-    mine.empty = page.items.length ? 0 : mine.empty + 1;
-    mine.cursor = page.next;
-    mine.ended = page.next === null;
-    settle(mine);
-  } catch (refusal) {
-    if (mine !== walk) return;
-    mine.failed = true;
-    tell(`The history cannot be shown. ${refusal.message}`);
+    if (current !== listing) return;
+    for (const item of page.items) if (!tiles.has(item.id)) list.append(makeTile(item));
+    current.emptyPages = page.items.length ? 0 : current.emptyPages + 1;
+    current.cursor = page.next;
+    current.ended = page.next === null;
+    showEnd(current);
+  } catch (error) {
+    if (current !== listing) return;
+    current.failed = true;
+    setStatus(`Cannot load the history. ${error.message}`);
     offer("Try again");
   } finally {
-    mine.loading = false;
-    if (mine === walk) list.removeAttribute("aria-busy");
+    current.loading = false;
+    if (current === listing) list.removeAttribute("aria-busy");
   }
 }
 
-/** Say where the history stands, and go on by itself where its end is in sight. */
-function settle(mine) {
-  if (mine.ended) {
-    const filtered = Object.keys(mine.filter).length > 0;
-    if (tiles.size) tell(`That is all: ${count(tiles.size, "answer")}.`);
-    else tell(filtered ? "No answer matches the filter." : "No answers yet. Each will be kept here.");
-  } else if (mine.empty >= PATIENCE) {
-    mine.empty = 0;
-    tell(`Nothing found back to ${fullTime(timeOf(mine.cursor))}.`);
-    offer("Search on");
+/** Describe the end of the list, and load the next page once it scrolls into view. */
+function showEnd(current) {
+  if (current.ended) {
+    const filtered = Object.keys(current.filter).length > 0;
+    if (tiles.size) setStatus(`End of the list: ${count(tiles.size, "prediction")}.`);
+    else setStatus(filtered ? "No predictions match the filter." : "No predictions yet.");
+  } else if (current.emptyPages >= MAX_EMPTY_PAGES) {
+    current.emptyPages = 0;
+    setStatus(`No matches since ${fullTime(timeOf(current.cursor))}.`);
+    offer("Keep searching");
   } else {
-    tell("");
+    setStatus("");
     offer("Load older");
-    // Told of anew, also where nothing has moved.
-    nearEnd.observe(more);
+    // Observing anew reports the button even if it has not moved.
+    endObserver.observe(moreButton);
   }
 }
 
-function tell(text) {
-  if (state.textContent !== text) state.textContent = text;
+function setStatus(text) {
+  if (status.textContent !== text) status.textContent = text;
 }
 
 function offer(text) {
-  more.textContent = text;
-  more.hidden = false;
+  moreButton.textContent = text;
+  moreButton.hidden = false;
 }
 
-function tile({ id, created_at, file_name, label, score }) {
-  const item = stamp("tile");
-  const time = find("time", item);
-  item.dataset.id = id;
-  find("a", item).href = `#${id}`;
-  find("a", item).title = file_name;
-  find(".label", item).textContent = label;
-  find(".percent", item).textContent = percent(score);
+function makeTile({ id, created_at, file_name, label, score }) {
+  const tile = cloneTemplate("tile");
+  const time = find("time", tile);
+  tile.dataset.id = id;
+  find("a", tile).href = `#${id}`;
+  find("a", tile).title = file_name;
+  find(".label", tile).textContent = label;
+  find(".percent", tile).textContent = percent(score);
   time.textContent = shortTime(created_at);
   time.dateTime = created_at;
   time.title = fullTime(created_at);
-  offerLabel(label);
-  tiles.set(id, item);
-  nearSight.observe(item);
-  return item;
+  addLabel(label);
+  tiles.set(id, tile);
+  thumbnailObserver.observe(tile);
+  return tile;
 }
 
-async function reveal(item) {
-  nearSight.unobserve(item);
+async function loadThumbnail(tile) {
+  thumbnailObserver.unobserve(tile);
   try {
-    const response = await call(`v1/predictions/${item.dataset.id}/thumbnail`);
-    show(find("img", item), await response.blob());
+    const response = await call(`v1/predictions/${tile.dataset.id}/thumbnail`);
+    showImage(find("img", tile), await response.blob());
   } catch {
-    // Its frame stays empty: thumbnails may be turned off.
+    // The frame stays empty: thumbnails may be turned off.
   }
 }
 
-/** The model's name, and its labels to filter by; asked for until it is known. */
+/** Show the model's name and offer its labels in the filter; repeated until it succeeds once. */
 async function showModel() {
   const line = find("#model");
   if (line.textContent) return;
   const { name, version, labels } = await (await call("v1/model")).json();
   if (line.textContent) return;
   line.textContent = `${name} ${version}`;
-  labels.forEach(offerLabel);
+  labels.forEach(addLabel);
 }
 
-/** A label to filter by; earlier models may have had others than this one. */
-function offerLabel(label) {
+/** Add a label to the filter, in alphabetical order; earlier models may have had other labels. */
+function addLabel(label) {
   const [, ...known] = find("select", form).options;
   if (known.some(({ value }) => value === label)) return;
   find("select", form).add(new Option(label, label), known.find(({ value }) => value > label) ?? null);
 }
 
-/** The time of a time-based id. */
+/** The time in a time-based id, in milliseconds since 1970. */
 function timeOf(id) {
   const [low, middle, high] = id.split("-");
   return Number(BigInt(`0x${high.slice(1)}${middle}${low}`) / 10000n) - 12219292800000;
 }
 
 function matches({ created_at, label }) {
-  const { filter } = walk;
+  const { filter } = listing;
   const time = new Date(created_at);
   return (
     (!filter.label || filter.label === label) &&
@@ -156,23 +161,23 @@ function matches({ created_at, label }) {
 
 document.addEventListener("stored", ({ detail }) => {
   if (tiles.has(detail.id) || !matches(detail)) return;
-  const older = Array.from(list.children).find((item) => find("time", item).dateTime < detail.created_at);
-  list.insertBefore(tile(detail), older ?? null);
-  if (walk.ended) settle(walk);
+  const older = Array.from(list.children).find((tile) => find("time", tile).dateTime < detail.created_at);
+  list.insertBefore(makeTile(detail), older ?? null);
+  if (listing.ended) showEnd(listing);
 });
 document.addEventListener("deleted", ({ detail }) => {
   tiles.get(detail)?.remove();
   tiles.delete(detail);
-  if (walk.ended) settle(walk);
+  if (listing.ended) showEnd(listing);
 });
+document.addEventListener("token", () => listing.failed && load(listing));
 form.addEventListener("submit", (event) => event.preventDefault());
 form.addEventListener("change", restart);
 form.addEventListener("focusout", () => {
-  find("#incomplete").textContent = form.checkValidity() ? "" : "A time that is not complete does not filter.";
+  find("#filter-hint").textContent = form.checkValidity() ? "" : "To filter by time, complete the date and time.";
 });
-document.addEventListener("token", () => walk.failed && load(walk));
 form.addEventListener("reset", () => {
   find("select", form).focus();
   setTimeout(restart);
 });
-more.addEventListener("click", () => load(walk));
+moreButton.addEventListener("click", () => load(listing));

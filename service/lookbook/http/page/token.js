@@ -1,49 +1,49 @@
-// The bearer token, kept in this tab alone.
+// The bearer token, kept in this tab only.
 
-import { announce, find } from "./view.js";
+import { emit, find } from "./view.js";
 
 const KEY = "lookbook-token";
 const dialog = find("#token");
 const input = find("input", dialog);
-const forgetting = find("#forget");
-let asking = null;
+const forgetButton = find("#forget-token");
+let pending = null;
 
 export const token = () => sessionStorage.getItem(KEY);
 
-/** The header for a token; its bytes in UTF-8, each as a character: a header takes no others. */
+/** The header for a token: its UTF-8 bytes as Latin-1, because header values may have no other characters. */
 export const bearer = (value) => ({ Authorization: `Bearer ${String.fromCharCode(...new TextEncoder().encode(value))}` });
 
-function keep(value) {
+function save(value) {
   if (value) sessionStorage.setItem(KEY, value);
   else sessionStorage.removeItem(KEY);
-  forgetting.hidden = !value;
+  forgetButton.hidden = !value;
 }
 
-/** Ask the person for a token, once for all calls that need it; false where none is given. */
-export function askToken() {
-  asking ??= new Promise((resolve) => {
-    find(".status", dialog).textContent = token() ? "The service did not accept this token." : "";
-    keep(null);
+/** Ask for a token, once for all requests that need it; resolves to false if the person cancels. */
+export function askForToken() {
+  pending ??= new Promise((resolve) => {
+    find(".status", dialog).textContent = token() ? "This token is not valid." : "";
+    save(null);
     input.value = "";
     dialog.onclose = () => {
-      asking = null;
+      pending = null;
       resolve(token() !== null);
     };
     dialog.showModal();
   });
-  return asking;
+  return pending;
 }
 
 find("form", dialog).addEventListener("submit", (event) => {
   event.preventDefault();
-  keep(input.value.trim());
+  save(input.value.trim());
   input.value = "";
   dialog.close();
-  announce("token");
+  emit("token");
 });
 find(".cancel", dialog).addEventListener("click", () => dialog.close());
-forgetting.addEventListener("click", () => {
-  keep(null);
+forgetButton.addEventListener("click", () => {
+  save(null);
   location.reload();
 });
-keep(token());
+save(token());

@@ -1,33 +1,34 @@
-// What the parts of the page share: finding, making and wording.
+// Helpers that the other modules share: finding, creating and formatting.
 
 export const find = (selector, within = document) => within.querySelector(selector);
 
-/** A copy of a template's one element. */
-export const stamp = (name) => find(`#${name}`).content.firstElementChild.cloneNode(true);
+/** A copy of the template's only element. */
+export const cloneTemplate = (name) => find(`#${name}`).content.firstElementChild.cloneNode(true);
 
-const PERCENT = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
-
-const FULL = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "medium" });
-const CLOCK = new Intl.DateTimeFormat("en-GB", { timeStyle: "short" });
-const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
-const DATE = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium" });
+// The page is in English: of the visitor's languages, only English ones decide how dates and numbers look.
+const LOCALE = navigator.languages.find((tag) => /^en\b/i.test(tag)) ?? "en-US";
+const PERCENT = new Intl.NumberFormat(LOCALE, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const FULL = new Intl.DateTimeFormat(LOCALE, { dateStyle: "long", timeStyle: "medium" });
+const CLOCK = new Intl.DateTimeFormat(LOCALE, { timeStyle: "short" });
+const DAY = new Intl.DateTimeFormat(LOCALE, { day: "numeric", month: "short" });
+const DATE = new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium" });
 
 export const percent = (score) => (score < 0.0005 ? "<0.1%" : PERCENT.format(score));
-export const fullTime = (moment) => FULL.format(new Date(moment));
+export const fullTime = (time) => FULL.format(new Date(time));
 
-/** As much of a time as tells it from now. */
-export function shortTime(moment) {
-  const [time, now] = [new Date(moment), new Date()];
-  if (time.toDateString() === now.toDateString()) return CLOCK.format(time);
-  return time.getFullYear() === now.getFullYear() ? `${DAY.format(time)}, ${CLOCK.format(time)}` : DATE.format(time);
+/** The parts of a time that differ from now: the clock today, the day this year, otherwise the date. */
+export function shortTime(time) {
+  const [then, now] = [new Date(time), new Date()];
+  if (then.toDateString() === now.toDateString()) return CLOCK.format(then);
+  return then.getFullYear() === now.getFullYear() ? DAY.format(then) : DATE.format(then);
 }
 
-export const count = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+export const count = (number, noun) => `${number.toLocaleString(LOCALE)} ${noun}${number === 1 ? "" : "s"}`;
 
-/** One row with a bar for each of a prediction's best labels. */
-export function scores(top) {
+/** A row with a bar for each of a prediction's top labels. */
+export function scoreRows(top) {
   return top.map(({ label, score }) => {
-    const row = stamp("score");
+    const row = cloneTemplate("score");
     find(".label", row).textContent = label;
     find("meter", row).value = score;
     find(".percent", row).textContent = percent(score);
@@ -35,21 +36,21 @@ export function scores(top) {
   });
 }
 
-/** Show a picture of which the bytes are here; its address is given back once it is drawn, or cannot be. */
-export function show(image, blob) {
-  const address = URL.createObjectURL(blob);
+/** Show an image from memory; its object URL is revoked once the image is decoded or cannot be. */
+export function showImage(image, blob) {
+  const url = URL.createObjectURL(blob);
   image.onload = image.onerror = () => {
-    URL.revokeObjectURL(address);
+    URL.revokeObjectURL(url);
     image.hidden = !image.naturalWidth;
   };
   image.hidden = false;
-  image.src = address;
+  image.src = url;
 }
 
-/** Tell those who listen to the page. */
-export const say = (text) => {
-  find("#said").textContent = text;
+/** Announce the text to screen readers. */
+export const announce = (text) => {
+  find("#announcement").textContent = text;
 };
 
-/** Tell the parts of the page that a record was "stored" or "deleted", or that there is a "token". */
-export const announce = (event, detail) => document.dispatchEvent(new CustomEvent(event, { detail }));
+/** Notify the other modules: a prediction was "stored" or "deleted", or there is a "token". */
+export const emit = (event, detail) => document.dispatchEvent(new CustomEvent(event, { detail }));
