@@ -65,8 +65,8 @@ class Connection(TConn):  # type: ignore[misc]
             return Head.COMPLETE
         return Head.PARTIAL if len(self._head) < HEAD_BYTES else Head.TOO_LONG
 
-    def parse_head(self) -> bytes:
-        """Give the head, with whatever followed it, to the parser."""
+    def give_head_to_parser(self) -> bytes:
+        """Let the parser read the head, and whatever arrived after it, next; returns both."""
         head = bytes(self._head)
         self._head.clear()
         self.parser.unreader.unread(head)

@@ -55,7 +55,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
 
 class Master(Arbiter):  # type: ignore[misc]
-    """Stops once when workers refuse to start; gunicorn's own stops stopping when a second worker refuses."""
+    """Shuts down when workers refuse to start; gunicorn's own abandons the shutdown when a second worker refuses."""
 
     def halt(self, reason: str | None = None, exit_status: int = 0) -> None:
         self.WORKER_BOOT_ERROR = self.APP_LOAD_ERROR = -1

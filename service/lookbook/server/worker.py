@@ -53,7 +53,7 @@ USED = {
     "ThreadWorker.nr_conns": "count connections, for gunicorn's limit",
     "ThreadWorker.pending_conns": "have gunicorn close connections whose head does not arrive in time",
     "ThreadWorker.poller": "learn when a socket becomes readable",
-    "ThreadWorker.tmp": "duplicate an open file, to grow the table of open files",
+    "ThreadWorker.tmp": "have an open file to grow the table of open files with",
     "ThreadWorker.tpool": "handle requests in threads",
     "TConn.client": "log the client's address",
     "TConn.close": "close a connection at once",
@@ -185,7 +185,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _dispatch(self, conn: Connection) -> None:
         """Handle the request whose head has arrived: liveness in this loop, everything else in a thread."""
-        head = conn.parse_head()
+        head = conn.give_head_to_parser()
         conn.in_loop = head.startswith(LIVENESS)
         if conn.in_loop:
             conn.allow(0)

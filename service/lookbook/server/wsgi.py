@@ -21,7 +21,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def build(settings: Settings) -> Flask:
-    """Raises LookbookError or OSError if the worker must not serve."""
+    """The application of one worker. Raises LookbookError or OSError if the worker must not serve."""
     threading.excepthook = end_worker
     configure_pillow()
     classifier = Classifier(read_bundle(find_bundle(settings.model)), settings.max_inferences)
