@@ -18,7 +18,7 @@ E2E_operation = tests/e2e/test_operation.py tests/e2e/test_skaffold.py
 E2E_docs = tests/e2e/test_docs.py tests/e2e/test_external.py
 E2E_all = tests/e2e
 
-.PHONY: setup help run test lint actionlint bench pages screenshots cassandra clients images load rendered e2e train lock \
+.PHONY: setup help run test lint actionlint bench pages screenshots cassandra clients images load rendered e2e power-loss train lock \
     release package login push clean
 
 setup: $(VENV)/serving ## make .venv from the locked requirements, with the command lookbook in it (the default)
@@ -68,6 +68,9 @@ rendered: ## render the chart's defaults into k8s/rendered.yaml
 
 e2e: $(VENV)/testing ## test on the cluster that kubectl points to, images loaded; E2E=smoke|install|faults|operation|docs
 	E2E=$(or $(E2E),all) $(VENV)/bin/python -m pytest --verbose $(or $(E2E_$(or $(E2E),all)),$(error E2E is one of smoke, install, faults, operation, docs))
+
+power-loss: $(VENV)/testing ## cut the power of three Cassandra nodes and count what is lost (wants root, Docker, xfsprogs and helm)
+	POWER=required $(VENV)/bin/python -m pytest --verbose tests/server/test_power_loss.py
 
 train: $(TRAINING)/training ## train and write the bundles: make train FASHION=DIR PHOTOS=DIR
 	training/train "$(TRAINING)/bin/python" "$(FASHION)" "$(PHOTOS)"

@@ -37,8 +37,12 @@ from tests.support.places import CASSANDRA_PORT, CHART, CLOTHES, MLP
 from tests.support.requirements import lacking
 from tests.support.running import SERVICES, Service, until
 
-# The tests of a cluster run alone: `make e2e`.
-collect_ignore = [] if "E2E" in os.environ else ["e2e"]
+# These run alone: `make e2e` and `make power-loss`.
+collect_ignore = [
+    path
+    for path, variable in {"e2e": "E2E", "server/test_power_loss.py": "POWER"}.items()
+    if variable not in os.environ
+]
 
 
 class Client(FlaskClient):

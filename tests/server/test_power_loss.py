@@ -1,0 +1,109 @@
+"""All Cassandra nodes lose power at once: what was acknowledged is there. `make power-loss` runs it.
+
+The control keeps Cassandra's own default, which writes the commit log to the disk every ten seconds.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import requests
+from lookbook.settings import Settings
+from lookbook.store.cassandra.schema import set_up_cassandra
+
+from tests.support.chart import containers, render
+from tests.support.places import BAG
+from tests.support.power import NETWORK, SUBNET, Node, check_requirements
+from tests.support.running import Service, docker, until
+
+RING = Settings(
+    store="cassandra",
+    cassandra_replication=3,
+    cassandra_contact_points=f"{SUBNET}.11,{SUBNET}.12,{SUBNET}.13",
+    cassandra_username="cassandra",
+    cassandra_password="cassandra",
+)
+DEFAULT = r"sed -i 's/^commitlog_sync:.*/commitlog_sync: periodic\ncommitlog_sync_period: 10s/' /conf/cassandra.yaml"
+
+
+@pytest.fixture
+def ring(tmp_path: Path) -> Iterator[Callable[[str], list[Node]]]:
+    """Starts three nodes configured by a script, and creates the tables."""
+    check_requirements()
+    docker("network", "create", f"--subnet={SUBNET}.0/24", NETWORK)
+    nodes: list[Node] = []
+
+    def start(configure: str) -> list[Node]:
+        nodes.extend(Node(number, tmp_path, configure) for number in (11, 12, 13))
+        for node in nodes:
+            node.start()
+        for node in nodes:
+            node.until_up()
+        set_up_cassandra(RING)
+        return nodes
+
+    yield start
+    for node in nodes:
+        node.remove()
+    docker("network", "rm", NETWORK)
+
+
+def acknowledged_until_power_is_cut(service: Service, nodes: list[Node]) -> set[str]:
+    ids: list[str] = []
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            try:
+                response = service.send(BAG.read_bytes())
+            except requests.RequestException:
+                continue
+            if response.status_code == 201:
+                ids.append(response.json()["id"])
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(8):
+            pool.submit(write)
+        until(lambda: len(ids) > 500, 120)
+        for node in nodes:
+            node.cut_power()
+        stop.set()
+    return set(ids)
+
+
+def lost(serve: Callable[..., Service], nodes: list[Node]) -> set[str]:
+    """The acknowledged predictions that are not there after the power is back."""
+    service = serve(
+        store="cassandra",
+        cassandra_contact_points=RING.cassandra_contact_points,
+        cassandra_username=RING.cassandra_username,
+        cassandra_password=RING.cassandra_password,
+    ).ready()
+    ids = acknowledged_until_power_is_cut(service, nodes)
+    for node in nodes:
+        node.restore_power()
+    for node in nodes:
+        node.until_up()
+    until(lambda: service.send(BAG.read_bytes()).status_code == 201)
+    return ids - service.all_ids()
+
+
+def configure_as_the_chart() -> str:
+    """The script of the chart's init container."""
+    (found,) = [
+        container["args"][0]
+        for name, container in containers(render("--set-json", "cassandra.nodes=3"))
+        if name.endswith("cassandra, settings")
+    ]
+    return str(found)
+
+
+def test_nothing_acknowledged_is_lost(ring: Callable[[str], list[Node]], serve: Callable[..., Service]) -> None:
+    assert lost(serve, ring(configure_as_the_chart())) == set()
+
+
+def test_the_default_of_cassandra_loses_some(ring: Callable[[str], list[Node]], serve: Callable[..., Service]) -> None:
+    """Otherwise the test above would prove nothing."""
+    assert len(lost(serve, ring(f"{configure_as_the_chart()}\n{DEFAULT}"))) > 0
