@@ -6,7 +6,7 @@ VENV = .venv
 TRAINING = .venv-training
 CLIENTS = .venv-clients
 CURRENT := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' service/lookbook/__init__.py)
-CASSANDRA := $(shell sed -n 's/^  cassandra: *\(cassandra:.*\)/\1/p' charts/lookbook/values.yaml)
+CASSANDRA := cassandra:$(shell sed -n '/repository: cassandra/{n;s/.*tag: //p}' charts/lookbook/values.yaml)
 BUILDX = docker buildx build --platform linux/amd64,linux/arm64 --push
 LOCK = $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
     --no-annotate --custom-compile-command "make lock"
@@ -91,7 +91,7 @@ release: ## write a new version wherever it is needed: make release VERSION=1.2.
 
 package: ## package the chart, with the registry in its container images, into build/
 	rm -rf build/chart && mkdir -p build/chart && cp -r charts/lookbook build/chart
-	sed -i 's#: \(lookbook[a-z-]*:$(CURRENT)\)$$#: $(REGISTRY)/\1#' build/chart/lookbook/values.yaml
+	sed -i '/^  \(service\|modelInit\):/,/registry:/s#registry: ""#registry: $(REGISTRY)#' build/chart/lookbook/values.yaml
 	helm package build/chart/lookbook --destination build
 
 login: ## log in to the registry: make login REGISTRY_USER=..., with REGISTRY_PASSWORD in the environment

@@ -1,6 +1,7 @@
 """What an upgrade may change, and what it must not."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tests.support.chart import Object, named, render, schema_job
 from tests.support.places import CHART
 
 RELEASED = Path(__file__).parent / "immutable-0.1.0.yaml"
+DEFAULTS = Path(__file__).parent / "values-0.1.0.yaml"
 
 
 def immutable(items: list[Object]) -> dict[str, Any]:
@@ -43,6 +45,16 @@ def test_nothing_immutable_changes_with_the_version(values: list[object], next_c
     assert immutable(render(*values)) == immutable(render(*values, chart=next_chart))
     for item in render(*values, chart=next_chart):
         assert item["kind"] != "StatefulSet" or "9.9.9" not in json.dumps(item["spec"])
+
+
+def test_values_of_0_1_0_render_as_the_defaults(tmp_path: Path) -> None:
+    """As with helm upgrade --reuse-values, where the new templates get no other defaults than the old ones."""
+    chart = tmp_path / "lookbook"
+    shutil.copytree(CHART, chart)
+    shutil.copy(DEFAULTS, chart / "values.yaml")
+    assert immutable(render(chart=chart)) == immutable(render())
+    for old, new in zip(render(chart=chart), render(), strict=True):
+        assert old["kind"] == "Job" or old == new
 
 
 def test_the_autoscaler_owns_the_number_of_pods() -> None:

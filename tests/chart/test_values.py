@@ -4,7 +4,6 @@ import json
 import re
 
 import pytest
-import yaml
 from lookbook.model.bundle import read_bundle
 from lookbook.settings import Settings
 
@@ -31,8 +30,9 @@ def paths(values: Object, prefix: str = "") -> set[str]:
     return found
 
 
-def without_resources(names: set[str]) -> set[str]:
-    return {name for name in names if not re.search(r"\bresources\.", name)}
+def of_this_chart(names: set[str]) -> set[str]:
+    """Without what resources and images have in them."""
+    return {name for name in names if not re.search(r"\bresources\.|\bimages\.\w+\.", name)}
 
 
 def test_the_defaults_name_the_bundle_that_ships() -> None:
@@ -41,19 +41,12 @@ def test_the_defaults_name_the_bundle_that_ships() -> None:
     assert (model["name"], model["version"], model["digest"]) == (bundle.name, bundle.version, bundle.digest)
 
 
-def test_images_have_the_version_of_the_chart() -> None:
-    version = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
-    images = default_values()["images"]
-    assert images["service"] == f"lookbook:{version}"
-    assert images["modelInit"] == f"lookbook-model-init:{version}"
-
-
 def test_the_schema_describes_every_value() -> None:
     schema = properties(SCHEMA)
-    known = {name for name in schema if not name.startswith("settings.") and name != "global"}
-    assert without_resources(known) == without_resources(paths(default_values()))
+    known = {name for name in schema if not name.startswith("settings.") and name not in ("enabled", "tags")}
+    assert of_this_chart(known) == of_this_chart(paths(default_values()))
     for name, entry in schema.items():
-        if entry.get("type") == "object" and not name.endswith(("global", "annotations", "requests", "limits")):
+        if entry.get("type") == "object" and not name.endswith(("global", "tags", "annotations", "requests", "limits")):
             assert entry["additionalProperties"] is False, name
     settings = {name.removeprefix("settings.") for name in schema if name.startswith("settings.")}
     assert settings < set(Settings.__slots__)
@@ -62,14 +55,15 @@ def test_the_schema_describes_every_value() -> None:
 def test_every_value_has_a_comment_which_the_schema_repeats() -> None:
     comments = value_comments()
     for name, entry in properties(SCHEMA).items():
-        if name in without_resources({name}):
+        if name in of_this_chart({name}):
             assert entry.get("description"), name
             assert comments.get(name, entry["description"]) == entry["description"], name
 
 
 def test_every_value_is_used() -> None:
     text = "".join(path.read_text() for path in (CHART / "templates").rglob("*") if path.is_file())
-    for name in without_resources(paths(default_values())):
+    text = re.sub(r"\(\$?(\.Values[\w.]*)\)", r"\1", text.replace("$images", ".Values.images"))
+    for name in of_this_chart(paths(default_values())):
         assert re.search(rf"\.Values\.{re.escape(name)}\b", text), name
 
 

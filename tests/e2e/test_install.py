@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 import yaml
 
+from tests.support.chart import default_image
 from tests.support.cluster import RELEASE, Cluster, served
 from tests.support.cluster_calls import classify, ids
 from tests.support.cluster_load import load
-from tests.support.places import CHART
 from tests.support.running import docker, until
 
 pytestmark = pytest.mark.usefixtures("defaults")
@@ -50,8 +50,7 @@ def test_the_notes_say_how_to_try_it_and_who_reads_everything(cluster: Cluster) 
 
 @pytest.mark.parametrize(("image", "megabytes"), [("service", 350), ("modelInit", 260)])
 def test_images_are_small(image: str, megabytes: int) -> None:
-    name = yaml.safe_load((CHART / "values.yaml").read_text())["images"][image]
-    assert int(docker("image", "inspect", "--format={{.Size}}", name)) <= megabytes * 1_000_000
+    assert int(docker("image", "inspect", "--format={{.Size}}", default_image(image))) <= megabytes * 1_000_000
 
 
 def test_a_lone_cassandra_writes_at_once_and_asks_for_passwords(cluster: Cluster) -> None:

@@ -73,6 +73,13 @@ def default_values() -> Object:
     return values
 
 
+def default_image(name: str) -> str:
+    """The reference of a container image."""
+    image = default_values()["images"][name]
+    version = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
+    return f"{image['repository']}:{image['tag'] or version}"
+
+
 def value_comments() -> dict[str, str]:
     """The comment above each key of values.yaml, by the path of the key."""
     found: dict[str, str] = {}

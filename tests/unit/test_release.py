@@ -10,9 +10,9 @@ import lookbook
 import pytest
 import yaml
 
-from tests.support.chart import helm_template, tool
+from tests.support.chart import default_values, helm_template, tool
 from tests.support.checkouts import copy_repository, tracked
-from tests.support.places import CHART, ROOT
+from tests.support.places import ROOT
 from tools import release
 
 
@@ -29,7 +29,7 @@ def make(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 def test_every_literal_is_the_version() -> None:
     found = {str(path.relative_to(ROOT)): set(versions) for path, _, versions in release.literals()}
-    assert found.keys() >= release.BEFORE.keys() | {"charts/lookbook/values.yaml", "k8s/rendered.yaml"}
+    assert found.keys() >= release.BEFORE.keys() | {"k8s/rendered.yaml"}
     assert {name: versions for name, versions in found.items() if versions != {lookbook.__version__}} == {}
 
 
@@ -68,8 +68,8 @@ def test_the_packaged_chart_pulls_from_the_registry(checkout: Path) -> None:
     (package,) = (checkout / "build").glob("*.tgz")
     assert package.name == f"lookbook-{lookbook.__version__}.tgz"
     values = subprocess.run(["helm", "show", "values", package], capture_output=True, text=True, check=True).stdout
-    plain = yaml.safe_load((CHART / "values.yaml").read_text())["images"]
-    ours = {name: f"registry.example/{plain[name]}" for name in ("service", "modelInit")}
+    plain = default_values()["images"]
+    ours = {name: {**plain[name], "registry": "registry.example"} for name in ("service", "modelInit")}
     assert yaml.safe_load(values)["images"] == {**plain, **ours}
 
 

@@ -31,3 +31,23 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
   value: {{ ternary $value (toJson $value) (kindIs "string" $value) | quote }}
 {{- end }}
 {{- end }}
+
+{{- /* A map: the reference of each container image, and the Secrets to pull them with as pullSecrets. */ -}}
+{{- define "lookbook.images" -}}
+{{- range $name, $image := .Values.images }}
+  {{- /* helm upgrade --reuse-values keeps the defaults of 0.1.0. They mean the images of this chart. */}}
+  {{- if and (kindIs "string" $image) (regexMatch "^lookbook(-model-init)?:0[.]1[.]0$" (toString $image)) }}
+    {{- $image = dict "repository" (first (splitList ":" $image)) }}
+  {{- end }}
+  {{- if kindIs "string" $image }}
+{{ $name }}: {{ $image }}
+  {{- else }}
+{{ $name }}: {{ with ($.Values.global).imageRegistry | default $image.registry }}{{ . }}/{{ end }}
+    {{- $image.repository }}{{ with $image.digest }}@{{ . }}{{ else }}:{{ $image.tag | default $.Chart.AppVersion }}{{ end }}
+  {{- end }}
+{{- end }}
+pullSecrets:
+{{- range concat ((.Values.global).imagePullSecrets | default list) .Values.imagePullSecrets | uniq }}
+  - name: {{ if kindIs "string" . }}{{ quote . }}{{ else }}{{ quote .name }}{{ end }}
+{{- end }}
+{{- end }}
