@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -30,7 +29,6 @@ from lookbook.store.cassandra import CassandraStore
 from lookbook.store.cassandra.cluster import DRIVER_ERRORS, open_cluster
 from lookbook.store.cassandra.schema import apply_schema
 from lookbook.store.sqlite import SqliteStore
-from werkzeug.test import TestResponse
 
 from tests.support import contract
 from tests.support.places import CASSANDRA_PORT, CHART, CLOTHES, MLP
@@ -45,23 +43,8 @@ collect_ignore = [
 ]
 
 
-class Client(FlaskClient):
-    """Closes each answer once it is read, as a server does, and holds it against the description."""
-
-    undescribed: frozenset[str] = frozenset()
-
-    def open(self, *args: Any, buffered: bool = True, **kwargs: Any) -> TestResponse:
-        answer = super().open(*args, buffered=buffered, **kwargs)
-        asked = answer.request
-        if asked.path not in self.undescribed:
-            contract.check(
-                asked.method, asked.path, answer.status_code, answer.headers, answer.data if buffered else None
-            )
-        return answer
-
-
 configure_pillow()
-Flask.test_client_class = Client
+Flask.test_client_class = contract.Client
 contract.check_requests(SERVICES)
 
 

@@ -1,4 +1,4 @@
-"""The clients that KServe's and Triton's users have, in an environment of their own."""
+"""The client libraries of KServe and Triton, in their own environment."""
 
 import json
 import os
@@ -17,7 +17,7 @@ SHOWN = {"shirt": "Shirt", "hat": "Hat", "shorts": "Shorts", "trousers": "Trouse
 
 
 @pytest.mark.parametrize("kind", ["triton-json", "triton-binary", "kserve-json", "kserve-binary"])
-def test_a_public_client_classifies_photographs(serve: Callable[..., Service], kind: str) -> None:
+def test_a_public_client_classifies_images(serve: Callable[..., Service], kind: str) -> None:
     if not PYTHON.exists():
         lacking("no .venv-clients: make it with `make clients`", "CLIENTS")
     service = serve(model=CLOTHES).ready()
@@ -37,6 +37,6 @@ def test_a_public_client_classifies_photographs(serve: Callable[..., Service], k
     assert [sum(row) for row in found["scores"]] == pytest.approx([1.0] * len(SHOWN), abs=0.001)
     assert found["id"] == "mine"
     ids = found["parameters"]["prediction_ids"].split(",")
-    records = [requests.get(f"{service.url}/v1/predictions/{id}", timeout=5).json() for id in ids]
-    assert [record["label"] for record in records] == list(SHOWN.values())
+    predictions = [requests.get(f"{service.url}/v1/predictions/{id}", timeout=5).json() for id in ids]
+    assert [prediction["label"] for prediction in predictions] == list(SHOWN.values())
     assert found["refusal"] == [415, "image 0: the file is not a JPEG, PNG or WebP image"]

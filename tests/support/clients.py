@@ -1,6 +1,6 @@
 """Public clients of the Open Inference Protocol, unchanged: `python clients.py KIND URL PHOTO...` prints JSON.
 
-Runs in an environment of its own, .venv-clients, and imports nothing of Lookbook.
+Runs in its own environment, .venv-clients, and imports nothing of Lookbook.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ MODEL = "lookbook-clothes"
 
 
 def tensor(kind: Any, photos: Sequence[bytes], binary: bool) -> Any:
-    """The client's own input, filled as its documentation says."""
+    """An input of the client library, filled as its documentation says."""
     sent = photos if binary else [base64.b64encode(photo) for photo in photos]
     made = kind("image", [len(photos)], "BYTES")
     made.set_data_from_numpy(np.array(sent, np.object_), binary_data=binary)
@@ -37,19 +37,19 @@ def triton(url: str, photos: list[bytes], binary: bool) -> dict[str, Any]:
     assert [(entry["name"], entry["datatype"]) for entry in metadata["inputs"]] == [("image", "BYTES")]
     inputs = [tensor(InferInput, photos, binary)]
     best = InferRequestedOutput("scores", binary_data=binary, class_count=3)
-    answer = client.infer(
+    response = client.infer(
         MODEL, inputs, request_id="mine", outputs=[best, InferRequestedOutput("label", binary_data=binary)]
     )
     refusal = None
     try:
-        client.infer(MODEL, [tensor(InferInput, [b"no picture"], binary)])
+        client.infer(MODEL, [tensor(InferInput, [b"no image"], binary)])
     except InferenceServerException as error:
         refusal = [int(error.status()), error.message()]
     return {
-        "id": answer.get_response()["id"],
-        "parameters": answer.get_response()["parameters"],
-        "label": answer.as_numpy("label"),
-        "classes": answer.as_numpy("scores"),
+        "id": response.get_response()["id"],
+        "parameters": response.get_response()["parameters"],
+        "label": response.as_numpy("label"),
+        "classes": response.as_numpy("scores"),
         "scores": client.infer(MODEL, inputs).as_numpy("scores"),
         "refusal": refusal,
     }
@@ -70,25 +70,25 @@ async def kserve(url: str, photos: list[bytes], binary: bool) -> dict[str, Any]:
         return await client.infer(url, InferRequest(MODEL, inputs, **options), model_name=MODEL)
 
     best = RequestedOutput("scores", {"classification": 3, "binary_data": binary})
-    answer = await ask(inputs, request_id="mine", request_outputs=[best, RequestedOutput("label")])
+    response = await ask(inputs, request_id="mine", request_outputs=[best, RequestedOutput("label")])
     plain = await ask(inputs, parameters={"binary_data_output": binary})
     refusal = None
     try:
-        await ask([tensor(InferInput, [b"no picture"], binary)])
+        await ask([tensor(InferInput, [b"no image"], binary)])
     except HTTPStatusError as error:
         refusal = [error.response.status_code, error.response.json()["error"]]
     return {
-        "id": answer.id,
-        "parameters": answer.parameters,
-        "label": answer.outputs[1].as_numpy(),
-        "classes": answer.outputs[0].as_numpy(),
+        "id": response.id,
+        "parameters": response.parameters,
+        "label": response.outputs[1].as_numpy(),
+        "classes": response.outputs[0].as_numpy(),
         "scores": plain.outputs[0].as_numpy(),
         "refusal": refusal,
     }
 
 
 def plain(value: Any) -> Any:
-    """What JSON has no form for."""
+    """A value that JSON cannot represent, as one that it can."""
     return value.decode() if isinstance(value, bytes) else value.tolist()
 
 

@@ -17,7 +17,7 @@ def total(service: Service, name: str) -> float:
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))
 
 
-def test_counts_are_right_over_all_workers_also_after_one_has_died(serve: Callable[..., Service]) -> None:
+def test_counts_cover_all_workers_even_after_one_has_died(serve: Callable[..., Service]) -> None:
     service = serve(workers=3).ready()
     until(lambda: total(service, "lookbook_model_info") == 1)
     for _ in range(30):
@@ -40,15 +40,15 @@ def test_the_parts_of_a_request_are_timed(serve: Callable[..., Service]) -> None
         assert 0 < total(service, f"lookbook_{part}_seconds_sum") < 10
 
 
-# A metric of ours, its labels that are chosen by, and those that are summed by: as PromQL has them.
+# In PromQL: a metric of ours, the labels that select its series, and the labels that series are summed by.
 _SERIES = re.compile(r"(lookbook_\w+)(?:\{(.*?)\})?")
 _BY = re.compile(r"\bby \((.*?)\)")
-# Prometheus puts these on what it reads from a pod.
-_GIVEN = {"namespace", "service", "pod"}
+# Prometheus adds these labels to what it scrapes from a pod.
+_ADDED = {"namespace", "service", "pod"}
 
 
 def expressions() -> list[str]:
-    """Those of the chart's alerts and of its dashboard's panels."""
+    """The expressions of the chart's alerts and of its dashboard."""
     files = CHART / "files"
     rules = re.sub(r"{{.*?}}", "lookbook", (files / "alerts.yaml").read_text())
     alerts = [rule["expr"] for rule in yaml.safe_load(rules)]
@@ -56,18 +56,18 @@ def expressions() -> list[str]:
     return alerts + [target["expr"] for panel in panels for target in panel.get("targets", [])]
 
 
-def test_what_the_chart_watches_is_there(serve: Callable[..., Service]) -> None:
+def test_every_metric_that_the_chart_uses_exists(serve: Callable[..., Service]) -> None:
     service = serve().ready()
     assert service.send(BAG.read_bytes()).status_code == 201
     labels: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(requests.get(f"{service.url}/metrics", timeout=10).text):
         for sample in family.samples:
             labels.setdefault(sample.name, set()).update(sample.labels)
-    watched = [expression for expression in expressions() if "lookbook_" in expression]
-    assert len(watched) > 10
-    for expression in watched:
-        for name, chosen in _SERIES.findall(expression):
+    used_by_chart = [expression for expression in expressions() if "lookbook_" in expression]
+    assert len(used_by_chart) > 10
+    for expression in used_by_chart:
+        for name, selectors in _SERIES.findall(expression):
             by = {label.strip() for labels in _BY.findall(expression) for label in labels.split(",")}
-            used = by | set(re.findall(r"(\w+)=", chosen))
-            assert used - _GIVEN <= labels.get(name, set()), expression
+            used = by | set(re.findall(r"(\w+)=", selectors))
+            assert used - _ADDED <= labels.get(name, set()), expression
             assert name in labels, expression

@@ -15,7 +15,7 @@ from lookbook.prediction import Prediction, id_maker, sort_key
 from lookbook.store import Page, Query
 from lookbook.store.sqlite import SqliteStore
 
-from tests.support.records import made_at, walk
+from tests.support.predictions import made_at, walk
 from tests.support.running import until
 
 NOW = datetime.now(UTC)

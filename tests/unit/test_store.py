@@ -18,7 +18,7 @@ from lookbook.store.cassandra import CassandraStore
 from lookbook.store.cassandra.connection import Connection
 from lookbook.store.cassandra.schema import apply_schema
 
-from tests.support.records import made_at, walk
+from tests.support.predictions import made_at, walk
 from tests.support.running import until
 
 START = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)

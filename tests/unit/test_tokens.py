@@ -12,13 +12,13 @@ def test_a_token_of_the_file_is_accepted(tmp_path: Path) -> None:
     assert tokens.accepts("two")
     assert not tokens.accepts("three")
     assert not tokens.accepts("")
-    # As WSGI gives what came in UTF-8.
+    # WSGI decodes a header in UTF-8 as Latin-1.
     assert tokens.accepts("t\u00c3\u00b6ken")
     assert not tokens.accepts("t\u00f6ken")
     assert not tokens.accepts("t\u20acken")
 
 
-def test_a_changed_file_counts_at_once(tmp_path: Path) -> None:
+def test_a_changed_file_takes_effect_at_once(tmp_path: Path) -> None:
     (tmp_path / "tokens").write_text("old")
     tokens = Tokens(tmp_path / "tokens")
     (tmp_path / "new").write_text("new")
@@ -29,7 +29,7 @@ def test_a_changed_file_counts_at_once(tmp_path: Path) -> None:
     assert tokens.accepts("new")
 
 
-def test_a_file_that_cannot_be_read_again_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_that_cannot_be_reloaded_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "tokens").write_text("old")
     tokens = Tokens(tmp_path / "tokens")
     for _ in range(2):
@@ -43,7 +43,7 @@ def test_a_file_that_cannot_be_read_again_is_logged_once(tmp_path: Path, caplog:
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
 
 
-def test_an_emptied_file_lets_nobody_in(tmp_path: Path) -> None:
+def test_an_emptied_file_accepts_no_token(tmp_path: Path) -> None:
     (tmp_path / "tokens").write_text("old")
     tokens = Tokens(tmp_path / "tokens")
     (tmp_path / "tokens").write_text("")

@@ -1,10 +1,9 @@
 """Liveness and readiness."""
 
-from flask import Blueprint, current_app
+from lookbook.http.components import components
+from lookbook.http.routing import PublicBlueprint
 
-from lookbook.store import Store
-
-blueprint = Blueprint("health", __name__)
+blueprint = PublicBlueprint("health", __name__)
 
 
 @blueprint.get("/livez")
@@ -14,8 +13,7 @@ def livez() -> dict[str, str]:
 
 @blueprint.get("/readyz")
 def readyz() -> tuple[dict[str, str], int]:
-    """Ready once the store has been reached; a store that goes away later shows in the body alone."""
-    store: Store = current_app.extensions["store"]
-    status = store.status()
+    """Ready once the store has been reached. If it becomes unavailable later, only the body says so."""
+    status = components().store.status()
     body = {"status": "ready" if status.reached else "starting", "store": status.failure or "up"}
     return body, 200 if status.reached else 503

@@ -1,4 +1,4 @@
-"""What a request asks of the list, and where its next page is."""
+"""The query of a listing, and the URL of its next page."""
 
 import re
 from datetime import UTC, datetime
@@ -8,6 +8,7 @@ from uuid import UUID
 from werkzeug.datastructures import MultiDict
 
 from lookbook.errors import InvalidRequest
+from lookbook.http.lookup import read_id
 from lookbook.prediction import first_id
 from lookbook.store import Query
 
@@ -21,7 +22,7 @@ def read_query(arguments: MultiDict[str, str], names: frozenset[str]) -> Query:
     """The query of `arguments`; raises InvalidRequest for a bad value or a name not among `names`."""
     for name in arguments:
         if name not in names:
-            raise InvalidRequest(f"no parameter '{name}' here; known are {', '.join(sorted(names))}")
+            raise InvalidRequest(f"unknown query parameter '{name}'; the parameters are {', '.join(sorted(names))}")
     return Query(
         limit=_limit(arguments.get("limit")),
         after=_cursor(arguments.get("cursor")),
@@ -32,17 +33,8 @@ def read_query(arguments: MultiDict[str, str], names: frozenset[str]) -> Query:
 
 
 def next_url(path: str, arguments: MultiDict[str, str], cursor: UUID) -> str:
-    """The same list from `cursor` on."""
+    """The URL of the same listing, beginning at `cursor`."""
     return f"{path}?{urlencode({**arguments.to_dict(), 'cursor': str(cursor)})}"
-
-
-def time_based(text: str) -> UUID | None:
-    """The id that `text` spells, None where it is none of ours."""
-    try:
-        id = UUID(text)
-    except ValueError:
-        return None
-    return id if id.version == 1 and str(id) == text.lower() else None
 
 
 def _limit(text: str | None) -> int:
@@ -56,9 +48,9 @@ def _limit(text: str | None) -> int:
 def _cursor(text: str | None) -> UUID | None:
     if text is None:
         return None
-    id = time_based(text)
+    id = read_id(text)
     if id is None:
-        raise InvalidRequest("cursor must be one that an earlier page gave as next")
+        raise InvalidRequest("cursor must be one that an earlier page returned")
     return id
 
 
@@ -66,7 +58,7 @@ def _moment(name: str, text: str | None) -> UUID | None:
     if text is None:
         return None
     try:
-        # A plus sign that was not escaped arrives as a space.
+        # An unescaped plus sign arrives as a space.
         text = re.sub(r" (\d\d:\d\d)$", r"+\1", text)
         if not _TIME.fullmatch(text):
             raise ValueError

@@ -1,10 +1,12 @@
 """/metrics: the metrics of all workers, for Prometheus."""
 
-from flask import Blueprint, Response, current_app
+from flask import Response, current_app
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-blueprint = Blueprint("metrics", __name__)
+from lookbook.http.routing import PublicBlueprint
+
+blueprint = PublicBlueprint("metrics", __name__)
 
 
 @blueprint.get("/metrics")

@@ -4,10 +4,10 @@ from uuid import UUID
 
 from flask import Blueprint, Response, current_app, jsonify, request
 
+from lookbook.http.components import components
 from lookbook.http.listing import next_url, read_query
+from lookbook.http.lookup import find_prediction
 from lookbook.http.uploads import read_key, read_upload
-from lookbook.http.v1 import find
-from lookbook.pipeline import Pipeline
 from lookbook.prediction import Prediction
 
 blueprint = Blueprint("tasks", __name__, url_prefix="/api/tasks")
@@ -17,8 +17,7 @@ _PARAMETERS = frozenset(("limit", "cursor"))
 
 @blueprint.post("/upload")
 def upload() -> Response:
-    pipeline: Pipeline = current_app.extensions["pipeline"]
-    prediction, replayed = pipeline.predict(read_upload(request, raw=False), read_key(request))
+    prediction, replayed = components().pipeline.predict(read_upload(request, raw=False), read_key(request))
     response = current_app.response_class(prediction.label, content_type="text/plain; charset=utf-8")
     response.headers["Location"] = f"/api/tasks/{prediction.id}"
     if replayed:
@@ -28,7 +27,7 @@ def upload() -> Response:
 
 @blueprint.get("")
 def index() -> Response:
-    page = current_app.extensions["store"].page(read_query(request.args, _PARAMETERS))
+    page = components().store.page(read_query(request.args, _PARAMETERS))
     response = jsonify([_task(item) for item in page.items])
     if page.next:
         response.headers["Link"] = f'<{next_url(request.path, request.args, page.next)}>; rel="next"'
@@ -36,8 +35,8 @@ def index() -> Response:
 
 
 @blueprint.get("/<uuid:id>")
-def show(id: UUID) -> Response:
-    return jsonify([_task(find(str(id)))])
+def show(id: UUID) -> dict[str, str]:
+    return _task(find_prediction(str(id)))
 
 
 def _task(prediction: Prediction) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Bearer tokens from a file, read again when it changes."""
+"""Bearer tokens from a file, which is read again when it changes."""
 
 import hmac
 import logging
@@ -8,10 +8,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class Tokens:
-    """The tokens of a file, one a line; empty lines don't count."""
+    """The tokens of a file, one per line; empty lines are ignored."""
 
     def __init__(self, path: Path) -> None:
-        """Raises OSError where the file cannot be read."""
+        """Raises OSError if the file cannot be read."""
         self._path = path
         self._stamp: tuple[int, int, int] | None = None
         self._tokens: list[bytes] = []
@@ -19,13 +19,13 @@ class Tokens:
         self._refresh()
 
     def accepts(self, token: str) -> bool:
-        """Whether the token, in the Latin-1 of WSGI, is one of the file's; compares in constant time."""
+        """Whether the token, Latin-1 as in WSGI, is one of the file's; compares in constant time."""
         try:
             self._refresh()
             self._readable = True
-        except OSError as error:  # being replaced, or replaced badly: the tokens known so far still hold
+        except OSError as error:  # for example while the file is being replaced
             if self._readable:
-                _LOG.error("the tokens known so far still hold: %s", error)
+                _LOG.error("cannot reload the tokens file; keeping the previous tokens: %s", error)
             self._readable = False
         given = token.encode("latin-1", "replace")
         matches = [hmac.compare_digest(given, known) for known in self._tokens]

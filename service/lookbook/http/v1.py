@@ -1,26 +1,23 @@
 """/v1: predictions as JSON."""
 
-from typing import Any, NoReturn
-from uuid import UUID
+from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, request
 
 from lookbook.errors import NotFound
-from lookbook.http.listing import read_query, time_based
+from lookbook.http.components import components
+from lookbook.http.listing import read_query
+from lookbook.http.lookup import find_prediction, read_id, unknown_prediction
 from lookbook.http.uploads import read_key, read_upload
-from lookbook.pipeline import Pipeline
-from lookbook.prediction import Prediction
-from lookbook.store import Store
 
-blueprint = Blueprint("api", __name__, url_prefix="/v1")
+blueprint = Blueprint("v1", __name__, url_prefix="/v1")
 
 _PARAMETERS = frozenset(("limit", "cursor", "label", "since", "until"))
 
 
 @blueprint.post("/predictions")
 def create() -> tuple[Response, int]:
-    pipeline: Pipeline = current_app.extensions["pipeline"]
-    prediction, replayed = pipeline.predict(read_upload(request, raw=True), read_key(request))
+    prediction, replayed = components().pipeline.predict(read_upload(request, raw=True), read_key(request))
     response = jsonify(prediction.to_json())
     response.headers["Location"] = f"/v1/predictions/{prediction.id}"
     if replayed:
@@ -30,50 +27,34 @@ def create() -> tuple[Response, int]:
 
 @blueprint.get("/predictions")
 def index() -> dict[str, Any]:
-    page = _store().page(read_query(request.args, _PARAMETERS))
+    page = components().store.page(read_query(request.args, _PARAMETERS))
     return {"items": [item.to_json() for item in page.items], "next": page.next and str(page.next)}
 
 
 @blueprint.get("/predictions/<text>")
 def show(text: str) -> dict[str, Any]:
-    return find(text).to_json()
+    return find_prediction(text).to_json()
 
 
 @blueprint.delete("/predictions/<text>")
 def remove(text: str) -> tuple[str, int]:
-    id = time_based(text)
-    if id is None or not _store().delete(id):
-        _unknown(text)
+    id = read_id(text)
+    if id is None or not components().store.delete(id):
+        raise unknown_prediction(text)
     return "", 204
 
 
 @blueprint.get("/predictions/<text>/thumbnail")
 def thumbnail(text: str) -> Response:
-    id: UUID | None = time_based(text)
-    picture = _store().thumbnail(id) if id else None
-    if picture is None:
-        raise NotFound(f"no thumbnail of {text}")
-    response = current_app.response_class(picture, content_type="image/webp")
+    id = read_id(text)
+    image = components().store.thumbnail(id) if id else None
+    if image is None:
+        raise NotFound(f"thumbnail of prediction {text} not found")
+    response = current_app.response_class(image, content_type="image/webp")
     response.headers["Cache-Control"] = "private, max-age=3600"
     return response
 
 
 @blueprint.get("/model")
 def model() -> Any:
-    return current_app.extensions["classifier"].bundle.manifest
-
-
-def find(text: str) -> Prediction:
-    """The stored prediction with that id; raises NotFound."""
-    id = time_based(text)
-    prediction = _store().get(id) if id else None
-    return prediction or _unknown(text)
-
-
-def _unknown(text: str) -> NoReturn:
-    raise NotFound(f"no prediction {text}")
-
-
-def _store() -> Store:
-    store: Store = current_app.extensions["store"]
-    return store
+    return components().classifier.bundle.manifest

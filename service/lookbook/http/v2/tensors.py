@@ -1,4 +1,7 @@
-"""Tensors of the Open Inference Protocol: values in JSON, or bytes behind it."""
+"""Tensors of the Open Inference Protocol: values in JSON, or bytes after it.
+
+Tests: tests/unit/test_infer_request.py.
+"""
 
 import base64
 import math
@@ -12,36 +15,38 @@ from numpy.typing import NDArray
 
 from lookbook.errors import InvalidRequest
 
+# The header with the length of the JSON in bytes, if binary data follows it.
+JSON_LENGTH = "Inference-Header-Content-Length"
 DTYPES: dict[str, np.dtype[Any]] = {"UINT8": np.dtype("u1"), "FP32": np.dtype("<f4")}
 
 
 def strings(data: list[Any] | memoryview, count: int) -> list[bytes] | list[memoryview]:
-    """Of a list the bytes that each string spells in base64; raises InvalidRequest."""
+    """The bytes of `count` strings, which are base64 if they come in a list; raises InvalidRequest."""
     if isinstance(data, memoryview):
-        return _counted(data, count)
+        return _split(data, count)
     flat = _flat(data)
     if len(flat) != count or not all(isinstance(text, str) for text in flat):
-        raise InvalidRequest(f"data must be as many strings as the shape says, {count}")
+        raise InvalidRequest(f"the number of strings in data must match the shape, {count}")
     try:
         return [base64.b64decode(text, validate=True) for text in flat]
     except ValueError as error:
-        raise InvalidRequest(f"data must be pictures in base64, without line breaks: {error}") from error
+        raise InvalidRequest(f"data must be images in base64, without line breaks: {error}") from error
 
 
 def numbers(data: list[Any] | memoryview, dtype: np.dtype[Any], shape: Sequence[int]) -> NDArray[Any]:
-    """An array of that type and shape, all of it finite; raises InvalidRequest."""
+    """An array of that type and shape, all values finite; raises InvalidRequest."""
     count = math.prod(shape)
     if isinstance(data, memoryview):
         if len(data) != count * dtype.itemsize:
-            raise InvalidRequest(f"{len(data)} bytes of data; the shape says {count * dtype.itemsize}")
+            raise InvalidRequest(f"data has {len(data)} bytes; the shape needs {count * dtype.itemsize}")
         values = np.frombuffer(data, dtype)
     else:
         flat = _flat(data)
         if len(flat) != count:
-            raise InvalidRequest(f"{len(flat)} numbers in data; the shape says {count}")
+            raise InvalidRequest(f"data has {len(flat)} numbers; the shape needs {count}")
         values = _converted(flat, dtype)
     if not np.isfinite(values).all():
-        raise InvalidRequest("FP32 must be finite numbers")
+        raise InvalidRequest("FP32 values must be finite")
     return values.reshape(shape)
 
 
@@ -51,14 +56,14 @@ def datatype(values: NDArray[Any]) -> str:
 
 
 def binary(values: NDArray[Any]) -> bytes:
-    """The lowest byte first; each string is behind its length in four bytes."""
+    """Little-endian; each string is preceded by its length in four bytes."""
     if values.dtype.kind == "f":
         return values.astype("<f4").tobytes()
     texts = [text.encode() for text in values.flat]
     return b"".join(len(text).to_bytes(4, "little") + text for text in texts)
 
 
-def _counted(data: memoryview, count: int) -> list[memoryview]:
+def _split(data: memoryview, count: int) -> list[memoryview]:
     found: list[memoryview] = []
     while len(data) >= 4 and len(found) < count:
         end = 4 + int.from_bytes(data[:4], "little")
@@ -67,7 +72,7 @@ def _counted(data: memoryview, count: int) -> list[memoryview]:
         found.append(data[4:end])
         data = data[end:]
     if len(found) < count or data:
-        raise InvalidRequest(f"the binary data is not {count} strings, each behind its length in four bytes")
+        raise InvalidRequest(f"the binary data must hold as many length-prefixed strings as the shape says, {count}")
     return found
 
 
@@ -79,7 +84,7 @@ def _converted(flat: list[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     with np.errstate(over="ignore", invalid="ignore"):
         values = given.astype(dtype)
     if dtype.kind == "u" and not np.array_equal(values, given):
-        raise InvalidRequest("UINT8 must be whole numbers from 0 to 255")
+        raise InvalidRequest("UINT8 values must be whole numbers from 0 to 255")
     return values
 
 

@@ -1,30 +1,22 @@
-"""/openapi.json, which describes every call, and /docs, the same to read."""
+"""/openapi.json and /docs, the same document for people. Tests: tests/unit/test_openapi.py."""
 
 import functools
-import json
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, current_app
+from flask import Response, current_app
 from jinja2 import Environment, FileSystemLoader
 
-from lookbook import __version__
+from lookbook.http.openapi.document import document, resolved
+from lookbook.http.routing import PublicBlueprint
 
-blueprint = Blueprint("reference", __name__)
+blueprint = PublicBlueprint("openapi", __name__)
 
 _FOLDER = Path(__file__).parent
-# Nothing but the page and its own style.
+# The page loads only its own style sheet.
 _POLICY = (
     "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-
-
-@functools.cache
-def document() -> dict[str, Any]:
-    """The OpenAPI document, of this version."""
-    found: dict[str, Any] = json.loads((_FOLDER / "openapi.json").read_text())
-    found["info"]["version"] = __version__
-    return found
 
 
 @blueprint.get("/openapi.json")
@@ -52,12 +44,3 @@ def _page() -> str:
     environment.filters["anchor"] = lambda text: text.lower().replace(" ", "-")
     environment.filters["resolved"] = resolved
     return environment.get_template("docs.html").render(document())
-
-
-def resolved(entry: dict[str, Any]) -> dict[str, Any]:
-    """The component that an entry refers to, or the entry itself."""
-    if "$ref" not in entry:
-        return entry
-    _, _, kind, name = entry["$ref"].split("/")
-    found: dict[str, Any] = document()["components"][kind][name]
-    return found

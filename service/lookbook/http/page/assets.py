@@ -1,13 +1,14 @@
-"""The page at / and the files it loads, read once."""
+"""The page at / and the files that it loads. They are read once, when the worker starts."""
 
 import hashlib
 from pathlib import Path
 
-from flask import Blueprint, Response, current_app, request
+from flask import Response, current_app, request
 
 from lookbook.errors import NotFound
+from lookbook.http.routing import PublicBlueprint
 
-blueprint = Blueprint("web", __name__)
+blueprint = PublicBlueprint("page", __name__)
 
 _TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _PATHS = sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in _TYPES)
@@ -23,16 +24,16 @@ _POLICY = (
 
 @blueprint.get("/")
 def page() -> Response:
-    return _answer("index.html", _PAGE, "no-cache")
+    return _respond("index.html", _PAGE, "no-cache")
 
 
 @blueprint.get("/web/<version>/<name>")
 def file(version: str, name: str) -> Response:
-    """A file of the page; a page from before an upgrade gets today's, to be kept by nobody."""
+    """A file of the page. A page from before an upgrade gets the new file, which must not be cached."""
     if name not in _FILES:
-        raise NotFound(f"no file {name}")
-    keep = "public, max-age=31536000, immutable" if version == _VERSION else "no-store"
-    return _answer(name, _FILES[name], keep)
+        raise NotFound(f"file {name} not found")
+    cache_control = "public, max-age=31536000, immutable" if version == _VERSION else "no-store"
+    return _respond(name, _FILES[name], cache_control)
 
 
 @blueprint.after_request
@@ -43,10 +44,10 @@ def protect(response: Response) -> Response:
     return response
 
 
-def _answer(name: str, data: bytes, keep: str) -> Response:
+def _respond(name: str, data: bytes, cache_control: str) -> Response:
     kind = _TYPES[Path(name).suffix]
     response = current_app.response_class(data, content_type=f"{kind}; charset=utf-8")
-    response.headers["Cache-Control"] = keep
+    response.headers["Cache-Control"] = cache_control
     response.set_etag(hashlib.sha256(data).hexdigest()[:16])
     response.make_conditional(request)
     return response

@@ -1,4 +1,7 @@
-"""What a request of the Open Inference Protocol asks for. Source: its inference_rest.md and Triton's extensions."""
+"""An inference request, parsed. Source: the Open Inference Protocol's inference_rest.md and Triton's extensions.
+
+Tests: tests/unit/test_infer_request.py.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from lookbook.errors import InvalidRequest
-from lookbook.http.v2.tensors import DTYPES, numbers, strings
+from lookbook.http.v2.tensors import DTYPES, JSON_LENGTH, numbers, strings
 from lookbook.model.bundle import InputSpec
 from lookbook.model.preprocessing import ImageData
 
@@ -14,14 +17,14 @@ INPUT = "image"
 SCORES, LABEL = "scores", "label"
 
 _MAX_ID = 1024
-# Lists, objects and strings take up to fifty times the memory of their text; numbers, and what a string holds, do not.
+# Lists, objects and strings take up to fifty times the memory of their text; numbers and characters do not.
 _MAX_MARKS = 200_000
 _KINDS = {dict: "an object", list: "a list", str: "a string", int: "a whole number", bool: "true or false"}
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A tensor that is asked for: `classes` is how many of the best, as strings; None: the plain tensor."""
+    """A requested tensor; `classes` is how many of the best labels to return as strings, None for the plain tensor."""
 
     name: str
     binary: bool
@@ -29,59 +32,63 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """`id` is the client's own, echoed."""
+class InferRequest:
+    """`id` is chosen by the client and returned to it."""
 
     id: str | None
-    pictures: Sequence[ImageData]
+    images: Sequence[ImageData]
     outputs: tuple[Output, ...]
 
 
-def read_call(body: bytes, head_length: str | None, spec: InputSpec, most: int) -> Call:
-    """Raises InvalidRequest; `head_length` is how long the JSON is where binary data follows it."""
-    head, rest = _split(body, head_length)
+def read_infer_request(body: bytes, json_length: str | None, spec: InputSpec, most: int) -> InferRequest:
+    """Parse a request for at most `most` images; raises InvalidRequest.
+
+    `json_length` is the length of the JSON in bytes if binary data follows it.
+    """
+    head, rest = _split(body, json_length)
     request = _checked(_parse(head, most * spec.height * spec.width * spec.channels), dict, "the request")
     id = _get(request, "id", str, "")
     if len(id) > _MAX_ID:
         raise InvalidRequest(f"id is longer than {_MAX_ID} characters")
     inputs = _get(request, "inputs", list)
     if len(inputs) != 1:
-        raise InvalidRequest(f"{len(inputs)} inputs; send one, named '{INPUT}'")
-    return Call(id or None, _pictures(_checked(inputs[0], dict, "an input"), rest, spec, most), _outputs(request))
+        raise InvalidRequest(f"the request has {len(inputs)} inputs; send one, named '{INPUT}'")
+    images = _images(_checked(inputs[0], dict, "an input"), rest, spec, most)
+    return InferRequest(id or None, images, _outputs(request))
 
 
 def _split(body: bytes, length: str | None) -> tuple[bytes, memoryview]:
     if length is None:
         return body, memoryview(b"")
     if not (length.isascii() and length.isdigit() and len(length) < 10 and int(length) <= len(body)):
-        raise InvalidRequest(f"Inference-Header-Content-Length must be a number up to the body's {len(body)} bytes")
+        raise InvalidRequest(f"{JSON_LENGTH} must be a whole number up to the body's length, {len(body)}")
     return body[: int(length)], memoryview(body)[int(length) :]
 
 
 def _parse(head: bytes, most_numbers: int) -> Any:
     if head.count(b",") > most_numbers + _MAX_MARKS:
-        raise InvalidRequest(f"the JSON has more numbers than a batch may have, {most_numbers}")
+        raise InvalidRequest(f"the JSON has more numbers than the largest batch, {most_numbers}")
     if sum(head.count(mark) for mark in (b"[", b"{", b'"')) > _MAX_MARKS:
-        raise InvalidRequest("the JSON has too many parts; send numbers as one flat list or as binary data")
+        raise InvalidRequest("the JSON has too many lists, objects or strings; send one flat list or binary data")
     try:
-        return json.loads(head, parse_constant=_no_number)
+        return json.loads(head, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise InvalidRequest(f"the request is not JSON: {error}") from error
+        raise InvalidRequest(f"the request is not valid JSON: {error}") from error
 
 
-def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a number")
 
 
 def _checked(value: Any, kind: type, what: str) -> Any:
-    # Not isinstance(), to which true and false are whole numbers.
+    # Not isinstance(), because bool is a subclass of int.
     if type(value) is not kind:
         raise InvalidRequest(f"{what} must be {_KINDS[kind]}")
     return value
 
 
 def _get(entry: Mapping[str, Any], name: str, kind: type, default: Any = None) -> Any:
-    """The named value; one that is missing or null is the default or, without one, refused."""
+    """The named value; if it is missing or null, the default. Raises InvalidRequest if there is no default either."""
     value = entry.get(name)
     return default if value is None and default is not None else _checked(value, kind, name)
 
@@ -91,25 +98,25 @@ def _outputs(request: Mapping[str, Any]) -> tuple[Output, ...]:
     everything = [{"name": SCORES}, {"name": LABEL}]
     outputs = tuple(_output(entry, binary) for entry in _get(request, "outputs", list, []) or everything)
     if len({output.name for output in outputs}) < len(outputs):
-        raise InvalidRequest("an output is asked for twice")
+        raise InvalidRequest("an output is requested twice")
     return outputs
 
 
 def _output(entry: Any, binary: bool) -> Output:
     name = _get(_checked(entry, dict, "an output"), "name", str)
     if name not in (SCORES, LABEL):
-        raise InvalidRequest(f"no output named {name[:100]!r}; there are '{SCORES}' and '{LABEL}'")
+        raise InvalidRequest(f"unknown output {name[:100]!r}; the outputs are '{SCORES}' and '{LABEL}'")
     parameters = _get(entry, "parameters", dict, {})
     classes = _get(parameters, "classification", int, 0)
     if classes < 0 or (classes and name != SCORES):
-        raise InvalidRequest(f"classification must be a number of labels, on the output '{SCORES}'")
+        raise InvalidRequest(f"classification must be a number of labels, and only on the output '{SCORES}'")
     return Output(name, _get(parameters, "binary_data", bool, binary), classes or None)
 
 
-def _pictures(tensor: Mapping[str, Any], rest: memoryview, spec: InputSpec, most: int) -> Sequence[ImageData]:
+def _images(tensor: Mapping[str, Any], rest: memoryview, spec: InputSpec, most: int) -> Sequence[ImageData]:
     name, datatype = _get(tensor, "name", str), _get(tensor, "datatype", str)
     if name != INPUT:
-        raise InvalidRequest(f"no input named {name[:100]!r}; send one named '{INPUT}'")
+        raise InvalidRequest(f"unknown input {name[:100]!r}; send one named '{INPUT}'")
     if datatype != "BYTES" and datatype not in DTYPES:
         raise InvalidRequest(f"datatype must be BYTES, UINT8 or FP32, not {datatype[:100]!r}")
     shape = [_checked(side, int, "each side of the shape") for side in _get(tensor, "shape", list)]
@@ -118,17 +125,17 @@ def _pictures(tensor: Mapping[str, Any], rest: memoryview, spec: InputSpec, most
         wanted = "[n]" if datatype == "BYTES" else f"[n, {str(sides)[1:]}"
         raise InvalidRequest(f"the shape of {datatype} must be {wanted}, not {str(shape)[:100]}")
     if not shape or not 1 <= shape[0] <= most:
-        raise InvalidRequest(f"the shape must begin with the number of pictures, from 1 to {most}")
+        raise InvalidRequest(f"the shape must begin with the number of images, from 1 to {most}")
     data = _data(tensor, rest)
     return strings(data, shape[0]) if datatype == "BYTES" else list(numbers(data, DTYPES[datatype], shape))
 
 
 def _data(tensor: Mapping[str, Any], rest: memoryview) -> list[Any] | memoryview:
-    """The tensor's values: from the JSON, or what is behind it."""
+    """The tensor's values: from the JSON, or the bytes after it."""
     size = _get(_get(tensor, "parameters", dict, {}), "binary_data_size", int, -1)
     if size == -1 and not rest:
         data: list[Any] = _get(tensor, "data", list)
         return data
     if size != len(rest) or "data" in tensor:
-        raise InvalidRequest(f"an input has either data or, as binary_data_size, the {len(rest)} bytes behind the JSON")
+        raise InvalidRequest(f"an input needs either data or its binary_data_size; {len(rest)} bytes follow the JSON")
     return rest
