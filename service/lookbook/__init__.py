@@ -1,3 +1,3 @@
-"""Lookbook: classifies pictures and keeps every answer."""
+"""Lookbook classifies images and keeps every prediction."""
 
 __version__ = "0.2.0"

@@ -1,4 +1,4 @@
-"""Errors whose messages are for people. `cli.main` turns them into exit codes, `http.errors` into responses."""
+"""Errors with messages for people. `cli.main` turns them into exit codes, `http.errors` into responses."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ class LookbookError(Exception):
 
 
 class SettingsError(LookbookError):
-    """A setting that cannot be used; the message names it."""
+    """A setting cannot be used; the message names it."""
 
     exit_code = 2
 
@@ -20,7 +20,7 @@ class ServerUnreachable(LookbookError):
 
 
 class RequestError(LookbookError):
-    """One request failed: HTTP status, code for programs, and seconds to wait before a retry where one may help."""
+    """One request failed. `retry_after` is in seconds, None if a retry would fail, too."""
 
     status: ClassVar[int]
     code: str

@@ -1,4 +1,4 @@
-"""The pictures that a command line names: files, folders and standard input."""
+"""The images that a command line names: files, folders and standard input."""
 
 import os
 import sys
@@ -8,24 +8,24 @@ from pathlib import Path
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 STDIN = "-"
-# More than any picture that is taken; what else is found in a folder must not fill the memory.
+# More than any accepted image; a limit, because a folder may hold files of any size.
 MAX_MB = 128
 
 
 def find(paths: Iterable[str]) -> Iterator[str]:
-    """Files as they are given; of folders the pictures in them and in theirs, sorted, but for hidden ones.
+    """Files as given; for a folder, the images in it and its folders, sorted, without hidden ones.
 
-    A folder that can't be read is given, too: reading it then says why.
+    Yields a folder that cannot be read, too; read() then reports why.
     """
     for path in paths:
         if path != STDIN and os.path.isdir(path):
-            yield from sorted(_inside(path))
+            yield from sorted(_images_in(path))
         else:
             yield path
 
 
 def read(path: str) -> bytes:
-    """The file's bytes; raises OSError, also where it is larger than MAX_MB."""
+    """The file's bytes. Raises OSError, also for a file larger than MAX_MB."""
     if path == STDIN and sys.stdin is None:
         raise OSError("standard input is closed")
     with nullcontext(sys.stdin.buffer) if path == STDIN else Path(path).open("rb") as file:
@@ -35,17 +35,17 @@ def read(path: str) -> bytes:
     return data
 
 
-def _inside(folder: str) -> Iterator[str]:
+def _images_in(folder: str) -> Iterator[str]:
     unreadable: list[str] = []
     for parent, folders, files in os.walk(folder, onerror=lambda error: unreadable.append(str(error.filename))):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
             path = os.path.join(parent, name)
-            if name.lower().endswith(SUFFIXES) and not name.startswith(".") and not _blocks(path):
+            if name.lower().endswith(SUFFIXES) and not name.startswith(".") and not _is_special(path):
                 yield path
     yield from unreadable
 
 
-def _blocks(path: str) -> bool:
-    """Whether it is a pipe or the like, which may never end. What isn't there is said when it is read."""
+def _is_special(path: str) -> bool:
+    """Whether it is a pipe, a device or the like, which might never end. A missing file is left to read()."""
     return os.path.exists(path) and not os.path.isfile(path)

@@ -1,4 +1,4 @@
-"""The record: one stored answer. Its id carries its time, its bucket and its shard."""
+"""A prediction, and its id, which contains the time, the bucket and the shard."""
 
 import threading
 import time
@@ -10,18 +10,17 @@ from typing import Any
 from uuid import UUID
 
 BUCKET_SECONDS = 600
+FIRST_YEAR = 2020  # no id is older
 
 _GREGORIAN = 0x01B21DD213814000  # 100 ns steps from 1582-10-15 to 1970-01-01, RFC 9562
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SIGNS = 0x8080808080808080
-_FLOOR = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp()) * 10_000_000
-
-FIRST_YEAR = 2020
+_FIRST_TICK = int(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC).timestamp()) * 10_000_000
+_SIGN_BITS = 0x8080808080808080
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One answer: `top` holds the best three as (label, score), score from 0 to 1."""
+    """`top` holds the best three as (label, score), best first; scores are from 0 to 1."""
 
     id: UUID
     file_name: str
@@ -59,42 +58,42 @@ def created_at(id: UUID) -> datetime:
 
 
 def bucket(id: UUID) -> int:
-    """The ten minutes that the id falls into, counted from 1970."""
+    """The number of the ten minutes in which the id was made, counted from 1970."""
     return _ticks(id) // (BUCKET_SECONDS * 10_000_000)
 
 
 def shard(id: UUID) -> int:
-    """The id's shard, 0 to 255, which its maker chose."""
+    """The id's shard, 0 to 255, chosen when the id was made."""
     return id.clock_seq_low
 
 
 def sort_key(id: UUID) -> bytes:
     """Sixteen bytes that sort as Cassandra sorts a timeuuid."""
-    return id.time.to_bytes(8) + ((id.int & 0xFFFFFFFFFFFFFFFF) ^ _SIGNS).to_bytes(8)
+    return id.time.to_bytes(8) + ((id.int & 0xFFFFFFFFFFFFFFFF) ^ _SIGN_BITS).to_bytes(8)
 
 
 def from_sort_key(key: bytes) -> UUID:
-    """The id whose sort_key() is `key`."""
-    return _uuid(int.from_bytes(key[:8]), int.from_bytes(key[8:]) ^ _SIGNS)
+    """The id with this sort_key()."""
+    return _uuid(int.from_bytes(key[:8]), int.from_bytes(key[8:]) ^ _SIGN_BITS)
 
 
 def first_id(moment: datetime) -> UUID:
     """An id that sorts before every id made at or after `moment`."""
     ticks = (moment - _EPOCH) // timedelta(microseconds=1) * 10
-    return _uuid(min(max(ticks + _GREGORIAN, 0), (1 << 60) - 1), _SIGNS)
+    return _uuid(min(max(ticks + _GREGORIAN, 0), (1 << 60) - 1), _SIGN_BITS)
 
 
 def id_maker(shards: int = 1, clock: Callable[[], int] = time.time_ns) -> Callable[[], UUID]:
-    """A function that makes time-based ids, which never go back within a process.
+    """A function that makes time-based ids in ascending order within a process.
 
-    Like uuid.uuid1(), but its order is kept when the clock is set back, it tells nothing of
-    the machine, and the low byte of its clock sequence is the record's shard.
+    Unlike uuid.uuid1(), it keeps the order when the clock is set back and reveals nothing about the machine. The low
+    byte of the clock sequence is the shard.
     """
     random = SystemRandom()
-    node = random.getrandbits(48) | 1 << 40  # the multicast bit: no network card's address
+    node = random.getrandbits(48) | 1 << 40  # with the multicast bit, which no network card's address has
     high = 0x80 | random.getrandbits(6)
     lock = threading.Lock()
-    last = _FLOOR
+    last = _FIRST_TICK
 
     def make() -> UUID:
         nonlocal last
@@ -107,9 +106,11 @@ def id_maker(shards: int = 1, clock: Callable[[], int] = time.time_ns) -> Callab
 
 
 def _ticks(id: UUID) -> int:
+    """100 ns steps since 1970."""
     return id.time - _GREGORIAN
 
 
-def _uuid(stamp: int, low: int) -> UUID:
-    high = (stamp & 0xFFFFFFFF) << 32 | (stamp >> 32 & 0xFFFF) << 16 | 0x1000 | stamp >> 48
+def _uuid(timestamp: int, low: int) -> UUID:
+    """A version 1 UUID of a 60-bit timestamp and the lower 64 bits."""
+    high = (timestamp & 0xFFFFFFFF) << 32 | (timestamp >> 32 & 0xFFFF) << 16 | 0x1000 | timestamp >> 48
     return UUID(int=high << 64 | low)

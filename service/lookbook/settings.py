@@ -2,79 +2,125 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from lookbook.errors import SettingsError
 
 PREFIX = "LOOKBOOK_"
-# What `lookbook classify` and `lookbook history` read; they may stand in the environment of a server, too.
+# Read by `lookbook classify` and `lookbook history`; accepted, too, in the environment of a server.
 CLIENT_NAMES = (f"{PREFIX}URL", f"{PREFIX}TOKEN")
-# A Service named lookbook or lookbook-... puts these into every pod of its namespace.
+# Kubernetes sets these variables in every pod of a namespace that has a Service named lookbook or lookbook-...
 _SERVICE_LINK = re.compile(r"\w+_(SERVICE_HOST=|SERVICE_PORT\w*=|PORT_\d+_(TCP|UDP|SCTP)\w*=|PORT=(tcp|udp|sctp)://).*")
 _ADDRESS = re.compile(r"([^\s:\[\]]*|\[[^\s\[\]]+\]):(\d{1,5})", re.ASCII)
 
 
-def _setting(default: Any, help: str, *, least: int = 0, most: int = 2**31 - 1, choices: tuple[str, ...] = ()) -> Any:
-    return field(default=default, metadata={"help": help, "least": least, "most": most, "choices": choices})
+def _text(default: str, help: str, check: Callable[[str], None] | None = None) -> Any:
+    """`check` raises ValueError for a text that cannot be used."""
+
+    def parse(text: str) -> str:
+        if check:
+            check(text)
+        return text
+
+    return _setting(default, help, parse)
+
+
+def _number(default: int, help: str, *, minimum: int = 0, maximum: int = 2**31 - 1) -> Any:
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not minimum <= int(text) <= maximum:
+            raise ValueError(f"must be a whole number from {minimum} to {maximum}")
+        return int(text)
+
+    return _setting(default, help, parse)
+
+
+def _flag(default: bool, help: str) -> Any:
+    def parse(text: str) -> bool:
+        if text.lower() not in ("true", "false"):
+            raise ValueError("must be true or false")
+        return text.lower() == "true"
+
+    return _setting(default, help, parse)
+
+
+def _setting(default: Any, help: str, parse: Callable[[str], Any]) -> Any:
+    return field(default=default, metadata={"help": help, "parse": parse})
+
+
+def _check_address(text: str) -> None:
+    match = _ADDRESS.fullmatch(text)
+    if match is None or int(match[2]) > 65535:
+        raise ValueError("must be <address>:<port>, with an IPv6 address in brackets")
+
+
+def _check_store(text: str) -> None:
+    if text not in ("sqlite", "cassandra"):
+        raise ValueError("must be sqlite or cassandra")
+
+
+def _check_url(text: str) -> None:
+    if text and not text.startswith(("http://", "https://")):
+        raise ValueError("must be a URL that starts with http:// or https://")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Every setting, with its default and its help text in the field's metadata."""
+    """Every setting with its default; the help text and the parser are in the field's metadata."""
 
-    bind: str = _setting("127.0.0.1:8080", "address and port to listen on")
-    workers: int = _setting(0, "worker processes; 0: one for each CPU of the quota")
-    model: str = _setting("models/lookbook-clothes/2.2.0", "folder of the model bundle")
-    store: str = _setting("sqlite", "where answers are kept: sqlite or cassandra", choices=("sqlite", "cassandra"))
-    sqlite_path: str = _setting("lookbook.sqlite", "file of the SQLite store")
-    cassandra_contact_points: str = _setting("127.0.0.1", "names or addresses of Cassandra nodes, comma-separated")
-    cassandra_port: int = _setting(9042, "CQL port", least=1, most=65535)
-    cassandra_local_dc: str = _setting("datacenter1", "the local data centre")
-    cassandra_keyspace: str = _setting("lookbook", "keyspace")
-    cassandra_username: str = _setting("", "role to log in as; empty: no login")
-    cassandra_password: str = _setting("", "its password")
-    cassandra_ca_file: str = _setting("", "file of the authority that signed the nodes' certificates; empty: no TLS")
-    cassandra_replication: int = _setting(1, "replicas in the local data centre (schema)", least=1)
-    cassandra_nodes: int = _setting(1, "nodes of a ring that is Lookbook's alone (schema)", least=1)
-    cassandra_service_username: str = _setting(
-        "", "role made for the service in such a ring; empty: roles are left alone (schema)"
+    bind: str = _text("127.0.0.1:8080", "address and port to listen on", _check_address)
+    workers: int = _number(0, "number of worker processes; 0: one for each CPU of the quota")
+    model: str = _text("models/lookbook-clothes/2.2.0", "folder of the model bundle")
+    store: str = _text("sqlite", "where predictions are stored: sqlite or cassandra", _check_store)
+    sqlite_path: str = _text("lookbook.sqlite", "file of the SQLite store")
+    cassandra_contact_points: str = _text("127.0.0.1", "host names or addresses of Cassandra nodes, comma-separated")
+    cassandra_port: int = _number(9042, "CQL port of the nodes", minimum=1, maximum=65535)
+    cassandra_local_dc: str = _text("datacenter1", "name of the local datacenter")
+    cassandra_keyspace: str = _text("lookbook", "keyspace of the tables")
+    cassandra_username: str = _text("", "role to log in as; empty: no login")
+    cassandra_password: str = _text("", "password of that role")
+    cassandra_ca_file: str = _text("", "CA certificate that verifies the nodes, a PEM file; empty: no TLS")
+    cassandra_replication: int = _number(1, "replicas in the local datacenter (for `lookbook schema`)", minimum=1)
+    cassandra_nodes: int = _number(
+        1, "number of nodes in a ring that only Lookbook uses (for `lookbook schema`)", minimum=1
     )
-    cassandra_service_password: str = _setting("", "its password (schema)")
-    shards: int = _setting(1, "partitions that ten minutes of answers are spread over, 1 to 256", least=1, most=256)
-    retention: int = _setting(0, "seconds that answers are kept; 0: for ever", most=630_000_000)
-    thumbnails: bool = _setting(True, "keep a thumbnail of each picture")
-    max_bytes: int = _setting(8 * 1024 * 1024, "largest request body in bytes", least=1)
-    max_pixels: int = _setting(25_000_000, "largest picture in pixels", least=1)
-    max_requests: int = _setting(24, "requests in a worker at once, running or waiting; more get 503", least=1)
-    max_inferences: int = _setting(
-        1, "pictures decoded and classified in a worker at once; at 1 it keeps to one CPU at a time", least=1
+    cassandra_service_username: str = _text(
+        "", "role to create for the service in such a ring; empty: roles are not changed (for `lookbook schema`)"
     )
-    max_batch: int = _setting(32, "pictures in one call of /v2", least=1)
-    body_timeout: int = _setting(10, "seconds in which a request body must arrive", least=1)
-    reload: bool = _setting(False, "start anew when code changes, for development")
-    otlp_endpoint: str = _setting("", "OpenTelemetry collector that gets spans; empty: none are made")
-    tokens_file: str = _setting("", "file of bearer tokens, one a line; empty: anybody may read and write")
+    cassandra_service_password: str = _text("", "password of that role (for `lookbook schema`)")
+    shards: int = _number(1, "partitions for ten minutes of predictions, 1 to 256", minimum=1, maximum=256)
+    retention: int = _number(0, "seconds that predictions are kept; 0: no limit", maximum=630_000_000)
+    thumbnails: bool = _flag(True, "whether to store a thumbnail of each image")
+    max_bytes: int = _number(8 * 1024 * 1024, "maximum size of a request body, in bytes", minimum=1)
+    max_pixels: int = _number(25_000_000, "maximum size of an image, in pixels", minimum=1)
+    max_requests: int = _number(
+        24, "maximum requests in a worker at once, running or waiting; more are refused with 503", minimum=1
+    )
+    max_inferences: int = _number(
+        1, "maximum images that a worker decodes and classifies at once; with 1 it uses one CPU", minimum=1
+    )
+    max_batch: int = _number(32, "maximum images in one /v2 request", minimum=1)
+    body_timeout: int = _number(10, "seconds within which a request body must arrive", minimum=1)
+    reload: bool = _flag(False, "whether to restart when the code changes, for development")
+    otlp_endpoint: str = _text(
+        "", "URL of an OpenTelemetry collector to send traces to; empty: tracing is off", _check_url
+    )
+    tokens_file: str = _text("", "file of bearer tokens, one per line; empty: no token is needed")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """Raises SettingsError for a value that does not parse and a LOOKBOOK_ name that is no setting."""
+        """Raises SettingsError for a value that cannot be used and for a LOOKBOOK_ name that is not a setting."""
         known = {PREFIX + entry.name.upper(): entry for entry in dataclasses.fields(cls)}
         for name in sorted(environment):
-            if name.startswith(PREFIX) and _SERVICE_LINK.fullmatch(f"{name}={environment[name]}"):
-                raise SettingsError(
-                    f"{name}={environment[name]}: set by Kubernetes for a Service, not by you; "
-                    "put enableServiceLinks: false into the pod's spec"
-                )
-            if name.startswith(PREFIX) and name not in (*known, *CLIENT_NAMES):
-                raise SettingsError(f"{name} is not a setting; `lookbook serve --help` lists them")
+            if name.startswith(PREFIX):
+                _check_name(name, environment[name], known.keys())
         given = {name: environment[name] for name in known if name in environment}
         return cls(**{known[name].name: _parse(name, text, known[name]) for name, text in given.items()})
 
 
 def table() -> list[tuple[str, str, str]]:
-    """Name of the variable, default and help of each setting."""
+    """Environment variable, default and help text of each setting."""
     return [
         (PREFIX + entry.name.upper(), _shown(entry.default), entry.metadata["help"])
         for entry in dataclasses.fields(Settings)
@@ -85,26 +131,18 @@ def _shown(default: Any) -> str:
     return str(default).lower() if isinstance(default, bool) else str(default)
 
 
+def _check_name(name: str, text: str, known: Iterable[str]) -> None:
+    if _SERVICE_LINK.fullmatch(f"{name}={text}"):
+        raise SettingsError(
+            f"{name}={text}: Kubernetes sets this variable for a Service; "
+            "set enableServiceLinks: false in the pod's spec"
+        )
+    if name not in (*known, *CLIENT_NAMES):
+        raise SettingsError(f"{name} is not a setting; `lookbook serve --help` lists the settings")
+
+
 def _parse(name: str, text: str, entry: "dataclasses.Field[Any]") -> Any:
-    if isinstance(entry.default, bool):
-        if text.lower() not in ("true", "false"):
-            raise SettingsError(f"{name}={text}: must be true or false")
-        return text.lower() == "true"
-    if isinstance(entry.default, int):
-        least, most = entry.metadata["least"], entry.metadata["most"]
-        if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
-            raise SettingsError(f"{name}={text}: must be a whole number, at least {least} and at most {most}")
-        return int(text)
-    choices = entry.metadata["choices"]
-    if choices and text not in choices:
-        raise SettingsError(f"{name}={text}: must be one of {', '.join(choices)}")
-    if entry.name == "bind" and not _is_address(text):
-        raise SettingsError(f"{name}={text}: must be <address>:<port>, an IPv6 address in brackets")
-    if entry.name == "otlp_endpoint" and text and not text.startswith(("http://", "https://")):
-        raise SettingsError(f"{name}={text}: must be a URL, http:// or https://")
-    return text
-
-
-def _is_address(text: str) -> bool:
-    match = _ADDRESS.fullmatch(text)
-    return match is not None and int(match[2]) <= 65535
+    try:
+        return entry.metadata["parse"](text)
+    except ValueError as error:
+        raise SettingsError(f"{name}={text}: {error}") from error

@@ -183,7 +183,7 @@ def test_a_bad_version_stops_the_rollout(
     with load() as running:
         try_and_go_back("9.1.0", version("9.1.0")[1], "no lookbook-clothes 9.1.0")
         for number, damage, reason in (
-            ("9.1.1", FLIP, "model.tflite: its sha256 is not the manifest's"),
+            ("9.1.1", FLIP, "model.tflite: its SHA-256 differs from the manifest's"),
             ("9.1.2", SWAP, "not the pinned"),
         ):
             folder, digest = version(number)

@@ -192,7 +192,7 @@ def test_the_guide_leads_from_a_saved_model_to_a_prediction(folder: Path, monkey
         ("a\nb\n", "1.0.0", 1, 'lookbook: this command needs keras and tensorflow: pip install "lookbook[training]"\n'),
         ("a\nb\na\n", "1.0.0", 1, "lookbook: labels.txt: must have two or more different labels, one per line\n"),
         (None, "1.0.0", 1, "lookbook: labels.txt: No such file or directory\n"),
-        ("a\nb\n", "1.0", 2, "Error: version '1.0' is not a semantic version\n"),
+        ("a\nb\n", "1.0", 2, "Error: version '1.0' is not a semantic version, such as 1.0.0\n"),
     ],
     ids=["no keras", "twice", "no labels", "version"],
 )

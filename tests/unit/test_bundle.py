@@ -8,14 +8,14 @@ from lookbook.model.bundle import BundleError, read_bundle
 from tests.support.places import CLOTHES, MLP
 
 
-def test_a_bundle_tells_what_it_holds() -> None:
+def test_a_bundle_is_described_by_its_manifest() -> None:
     bundle = read_bundle(MLP)
     assert (bundle.name, bundle.version) == ("fashion-mnist-mlp", "2.2.0")
     assert bundle.labels[8] == "Bag"
     assert (bundle.input.height, bundle.input.width, bundle.input.channels) == (28, 28, 1)
 
 
-def test_what_every_pod_pulls_is_small() -> None:
+def test_the_default_bundle_is_small_enough_for_every_pod_to_pull() -> None:
     assert sum(path.stat().st_size for path in CLOTHES.rglob("*") if path.is_file()) <= 4_000_000
 
 
@@ -26,7 +26,7 @@ def test_one_flipped_byte_is_found(tmp_path: Path, name: str) -> None:
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / name).write_bytes(content)
-    with pytest.raises(BundleError, match=f"{name}: its sha256 is not the manifest's"):
+    with pytest.raises(BundleError, match=f"{name}: its SHA-256 differs from the manifest's"):
         read_bundle(folder)
 
 
@@ -42,20 +42,20 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m: m.pop("labels"), "no 'labels'"),
-        (lambda m: m.update(labels="ten labels"), "labels must be"),
+        (lambda m: m.pop("labels"), "malformed manifest: 'labels' is missing"),
+        (lambda m: m.update(labels="ten labels"), "two or more labels"),
         (lambda m: m.update(labels=None), "malformed manifest"),
         (lambda m: m.update(version="one"), "semantic version"),
         (lambda m: m.update(name="../up"), "name"),
         (lambda m: m.update(format="onnx"), "format 'onnx'"),
-        (lambda m: m.update(golden=[]), "no golden pictures"),
+        (lambda m: m.update(golden=[]), "no golden images"),
         (lambda m: m["input"].update(color="cmyk"), "color 'cmyk'"),
         (lambda m: m["input"].update(size=[28]), "malformed manifest"),
-        (lambda m: m["input"].update(std=[0]), "std above 0"),
-        (lambda m: m["files"].pop("model.tflite"), "no digest of model.tflite"),
-        (lambda m: m["files"].update({"../../secret": {}}), "leaves the bundle"),
-        (lambda m: m["files"].update({"/etc/passwd": {}}), "leaves the bundle"),
-        (lambda m: m["files"]["model.tflite"].update(bytes=1), "bytes where the manifest says 1"),
+        (lambda m: m["input"].update(std=[0]), "std must be above 0"),
+        (lambda m: m["files"].pop("model.tflite"), "no digest for model.tflite"),
+        (lambda m: m["files"].update({"../../secret": {}}), "must lie inside the bundle"),
+        (lambda m: m["files"].update({"/etc/passwd": {}}), "must lie inside the bundle"),
+        (lambda m: m["files"]["model.tflite"].update(bytes=1), "bytes, but the manifest says 1"),
     ],
 )
 def test_a_malformed_manifest_is_refused_in_one_line(

@@ -40,7 +40,7 @@ def test_a_damaged_bundle_is_refused_before_the_cluster_is_asked(tmp_path: Path)
     refused = model("publish", tmp_path / "bundle", KUBECONFIG="/nowhere")
     assert refused.returncode == 1
     assert refused.stderr.endswith(
-        f"model.tflite: 0 bytes where the manifest says {(MLP / 'model.tflite').stat().st_size}\n"
+        f"model.tflite: 0 bytes, but the manifest says {(MLP / 'model.tflite').stat().st_size}\n"
     )
 
 

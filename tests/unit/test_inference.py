@@ -20,7 +20,7 @@ def test_scores_are_probabilities_and_the_top_three_are_in_order(classifier: Cla
     assert [score for _, score in top] == sorted((score for _, score in top), reverse=True)
 
 
-def test_many_threads_get_the_scores_of_one(bundle: Bundle) -> None:
+def test_threads_get_the_same_scores_as_a_single_one(bundle: Bundle) -> None:
     classifier = Classifier(bundle, interpreters=2)
     arrays = [np.full((1, 28, 28, 1), i / 16, np.float32) for i in range(16)]
     alone = [classifier.classify(array) for array in arrays]
@@ -47,11 +47,11 @@ def fewer_labels(manifest: dict) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m: m["input"].update(size=[32, 32]), "its input is .* the manifest says float32 .1, 32, 32, 1."),
+        (lambda m: m["input"].update(size=[32, 32]), "its input is .* but the manifest says float32 .1, 32, 32, 1."),
         (lambda m: m["input"].update(color="rgb", mean=[0] * 3, std=[1] * 3), "its input is"),
-        (fewer_labels, "its output is .* the manifest says float32 .1, 9."),
-        (lambda m: m["golden"][0]["scores"].reverse(), "a golden score is off by"),
-        (lambda m: m["golden"][0].update(scores=[float("nan")] * 10), "a golden score is off by nan"),
+        (fewer_labels, "its output is .* but the manifest says float32 .1, 9."),
+        (lambda m: m["golden"][0]["scores"].reverse(), "a golden score differs by"),
+        (lambda m: m["golden"][0].update(scores=[float("nan")] * 10), "a golden score differs by nan"),
     ],
 )
 def test_a_bundle_that_contradicts_its_model_is_refused(
@@ -64,11 +64,11 @@ def test_a_bundle_that_contradicts_its_model_is_refused(
 @pytest.mark.parametrize(
     ("photo", "label"), [("shirt.jpg", "Shirt"), ("trousers.jpg", "Trouser"), ("dress.jpg", "Dress")]
 )
-def test_the_default_model_knows_photographs(clothes: Classifier, photo: str, label: str) -> None:
+def test_the_default_model_recognizes_photographs(clothes: Classifier, photo: str, label: str) -> None:
     scores = clothes.classify(preprocess((PHOTOS / photo).read_bytes(), clothes.bundle.input, 10**6))
     assert clothes.top(scores)[0][0] == label
 
 
-def test_the_default_model_knows_drawings(clothes: Classifier) -> None:
+def test_the_default_model_recognizes_drawings(clothes: Classifier) -> None:
     scores = clothes.classify(preprocess(BAG.read_bytes(), clothes.bundle.input, 10**6))
     assert clothes.top(scores)[0][0] == "Bag"

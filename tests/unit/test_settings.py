@@ -7,11 +7,11 @@ from lookbook.settings import Settings, table
 from tests.support.places import ROOT
 
 
-def test_the_defaults_hold_where_nothing_is_set() -> None:
+def test_unset_settings_have_their_defaults() -> None:
     assert Settings.from_environment({"PATH": "/bin"}) == Settings()
 
 
-def test_what_a_client_reads_does_not_disturb_a_server() -> None:
+def test_the_variables_of_a_client_are_accepted() -> None:
     assert Settings.from_environment({"LOOKBOOK_URL": "http://127.0.0.1", "LOOKBOOK_TOKEN": "secret"}) == Settings()
 
 
@@ -23,18 +23,18 @@ def test_each_type_is_parsed() -> None:
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:80", "[::]:65535", "localhost:0", ":8080"])
-def test_an_address_is_taken(address: str) -> None:
+def test_an_address_is_accepted(address: str) -> None:
     assert Settings.from_environment({"LOOKBOOK_BIND": address}).bind == address
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "complaint"),
+    ("name", "value", "message"),
     [
-        ("LOOKBOOK_STORE", "mysql", "must be one of sqlite, cassandra"),
-        ("LOOKBOOK_WORKERS", "-1", "at least 0"),
-        ("LOOKBOOK_MAX_REQUESTS", "0", "at least 1"),
+        ("LOOKBOOK_STORE", "mysql", "must be sqlite or cassandra"),
+        ("LOOKBOOK_WORKERS", "-1", "must be a whole number from 0 to"),
+        ("LOOKBOOK_MAX_REQUESTS", "0", "must be a whole number from 1 to"),
         ("LOOKBOOK_MAX_BYTES", "8 MB", "must be a whole number"),
-        ("LOOKBOOK_SHARDS", "257", "at most 256"),
+        ("LOOKBOOK_SHARDS", "257", "from 1 to 256"),
         ("LOOKBOOK_THUMBNAILS", "yes", "must be true or false"),
         ("LOOKBOOK_WORKER", "2", "is not a setting"),
         ("LOOKBOOK_PORT", "8080", "is not a setting"),
@@ -52,8 +52,8 @@ def test_an_address_is_taken(address: str) -> None:
         ("LOOKBOOK_BIND", "::1:8080", "must be <address>:<port>"),
     ],
 )
-def test_a_bad_value_is_named(name: str, value: str, complaint: str) -> None:
-    with pytest.raises(SettingsError, match=f"{name}.*{complaint}"):
+def test_a_bad_value_is_reported_with_its_name(name: str, value: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name}.*{message}"):
         Settings.from_environment({name: value})
 
 

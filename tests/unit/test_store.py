@@ -266,7 +266,7 @@ def test_a_lower_retention_hides_nothing_that_is_kept(
     open_store: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Without the time by which an entry of the directory outlives its rows.
-    monkeypatch.setattr("lookbook.store.cassandra.store.bucket_ttl", lambda retention: retention)
+    monkeypatch.setattr("lookbook.store.cassandra.buckets.bucket_ttl", lambda retention: retention)
     kept, gone = made_at(START), made_at(START + timedelta(seconds=1))
     open_store(retention=0).put(kept, None)
     store = open_store(retention=2)
@@ -280,7 +280,7 @@ def test_a_lower_retention_hides_nothing_that_is_kept(
 def test_a_higher_retention_keeps_its_rows_in_the_list(
     open_store: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lookbook.store.cassandra.store.bucket_ttl", lambda retention: retention)
+    monkeypatch.setattr("lookbook.store.cassandra.buckets.bucket_ttl", lambda retention: retention)
     gone, kept = made_at(START), made_at(START + timedelta(seconds=1))
     open_store(retention=2).put(gone, None)
     store = open_store(retention=60)

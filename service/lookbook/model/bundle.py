@@ -1,4 +1,4 @@
-"""A model bundle on disk: read and verified with the standard library alone."""
+"""A model bundle on disk, read and verified with nothing but the standard library."""
 
 import hashlib
 import json
@@ -18,18 +18,18 @@ _SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)
 
 
 class BundleError(LookbookError):
-    """A bundle that must not be served; the message says why in one line."""
+    """A bundle that cannot be used; the message says why in one line."""
 
 
 class MalformedManifestError(BundleError):
-    """A manifest that can't be read, whatever its files hold."""
+    """A bundle whose manifest cannot be parsed."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """How a picture becomes the model's input: (pixel / 255 - mean) / std.
+    """How an image becomes the model's input: resized, then (pixel / 255 - mean) / std.
 
-    `background` (0 to 255, RGB) lies under transparent pixels and fills `pad`.
+    `background` (RGB, 0 to 255) shows through transparent pixels and fills what `pad` adds.
     """
 
     height: int
@@ -57,7 +57,7 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """A picture in the bundle and the scores it must give, one a label."""
+    """An image in the bundle and the scores that the model must give it, one per label."""
 
     path: Path
     scores: tuple[float, ...]
@@ -65,7 +65,7 @@ class Golden:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """What the manifest says of one file; `path` is relative to the bundle's folder."""
+    """A file as the manifest describes it; `path` is relative to the bundle's folder."""
 
     path: str
     bytes: int
@@ -74,7 +74,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle as its manifest describes it. `digest` is the sha256 of the manifest, in hex."""
+    """A bundle as its manifest describes it; `digest` is the SHA-256 of the manifest, in hex."""
 
     manifest: Mapping[str, Any]
     digest: str
@@ -97,7 +97,7 @@ def find_bundle(folder: str) -> Path:
 def read_bundle(folder: Path) -> Bundle:
     """Read a bundle and verify every file in it.
 
-    Raises BundleError for a file that is missing or altered, or a malformed manifest.
+    Raises BundleError for a missing or altered file and for a malformed manifest.
     """
     try:
         raw = (folder / MANIFEST).read_bytes()
@@ -110,43 +110,43 @@ def read_bundle(folder: Path) -> Bundle:
 
 
 def parse_bundle(folder: Path, raw: bytes) -> Bundle:
-    """What the manifest `raw` says of the bundle in the folder; none of its files is looked at."""
+    """The bundle that the manifest `raw` describes, without a look at its files. Raises MalformedManifestError."""
     try:
         bundle = _parse(folder, json.loads(raw), hashlib.sha256(raw).hexdigest())
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
-        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise MalformedManifestError(f"{folder / MANIFEST}: malformed manifest: {reason}") from error
     listed = {folder / file.path for file in bundle.files}
     for needed in (bundle.model, *(golden.path for golden in bundle.golden)):
         if needed not in listed:
-            raise MalformedManifestError(f"{folder / MANIFEST}: malformed manifest: no digest of {needed.name}")
+            raise MalformedManifestError(f"{folder / MANIFEST}: malformed manifest: no digest for {needed.name}")
     return bundle
 
 
 def check_name(name: str, version: str) -> None:
-    """Raises ValueError where a bundle can't be called that."""
+    """Raises ValueError if a bundle cannot have this name and version."""
     if not _NAME.fullmatch(name):
-        raise ValueError(f"name {name!r} must be lower-case letters, digits and hyphens")
+        raise ValueError(f"name {name!r} must consist of lower-case letters, digits and hyphens")
     if not _SEMVER.fullmatch(version):
-        raise ValueError(f"version {version!r} is not a semantic version")
+        raise ValueError(f"version {version!r} is not a semantic version, such as 1.0.0")
 
 
 def _parse(folder: Path, manifest: Any, digest: str) -> Bundle:
     labels = tuple(manifest["labels"])
     if len(labels) < 2 or len(set(labels)) < len(labels) or not all(isinstance(x, str) and x for x in labels):
-        raise ValueError("labels must be two or more different names")
+        raise ValueError("there must be two or more labels, all different")
     name, version = manifest["name"], manifest["version"]
     check_name(name, version)
     if manifest["format"] != "tflite":
-        raise ValueError(f"format {manifest['format']!r} is not 'tflite'")
+        raise ValueError(f"format {manifest['format']!r} must be 'tflite'")
     golden = tuple(
         Golden(_inside(folder, entry["file"]), tuple(float(score) for score in entry["scores"]))
         for entry in manifest["golden"]
     )
     if not golden:
-        raise ValueError("no golden pictures")
+        raise ValueError("it has no golden images")
     if any(len(entry.scores) != len(labels) for entry in golden):
-        raise ValueError("golden scores do not match the labels")
+        raise ValueError("each golden image must have one score per label")
     return Bundle(
         manifest=manifest,
         digest=digest,
@@ -164,7 +164,7 @@ def _parse_file(folder: Path, path: str, entry: Mapping[str, Any]) -> File:
     relative = _inside(folder, path).relative_to(folder).as_posix()
     size, sha256 = entry["bytes"], entry["sha256"]
     if not isinstance(size, int) or size < 0 or not isinstance(sha256, str):
-        raise ValueError(f"bytes and sha256 of {path!r} must be a size and a digest")
+        raise ValueError(f"{path!r} must have a size in bytes and a sha256")
     return File(relative, size, sha256)
 
 
@@ -181,22 +181,22 @@ def _parse_input(entry: Mapping[str, Any]) -> InputSpec:
         std=tuple(float(value) for value in entry["std"]),
     )
     if spec.color not in ("rgb", "grayscale"):
-        raise ValueError(f"color {spec.color!r} is neither 'rgb' nor 'grayscale'")
+        raise ValueError(f"color {spec.color!r} must be 'rgb' or 'grayscale'")
     if spec.resize not in ("pad", "stretch", "crop"):
-        raise ValueError(f"resize {spec.resize!r} is none of 'pad', 'stretch', 'crop'")
+        raise ValueError(f"resize {spec.resize!r} must be 'pad', 'stretch' or 'crop'")
     if not (1 <= height <= 4096 and 1 <= width <= 4096):
-        raise ValueError("size must be 1 to 4096")
+        raise ValueError("height and width must be from 1 to 4096")
     if not all(0 <= value <= 255 for value in spec.background):
-        raise ValueError("background must be 0 to 255")
+        raise ValueError("background must be three numbers from 0 to 255")
     if len(spec.mean) != spec.channels or len(spec.std) != spec.channels or min(spec.std) <= 0:
-        raise ValueError("mean and std must have one value a channel, std above 0")
+        raise ValueError("mean and std must have one value per channel, and std must be above 0")
     return spec
 
 
 def _inside(folder: Path, path: str) -> Path:
     pure = PurePosixPath(path)
     if pure.is_absolute() or ".." in pure.parts or not pure.parts or not path.isprintable():
-        raise ValueError(f"path {path!r} leaves the bundle")
+        raise ValueError(f"path {path!r} must lie inside the bundle")
     return folder / pure
 
 
@@ -208,6 +208,6 @@ def _verify(path: Path, file: File) -> None:
     except OSError as error:
         raise BundleError(f"{path}: {error.strerror}") from error
     if size != file.bytes:
-        raise BundleError(f"{path}: {size} bytes where the manifest says {file.bytes}")
+        raise BundleError(f"{path}: {size} bytes, but the manifest says {file.bytes}")
     if digest != file.sha256:
-        raise BundleError(f"{path}: its sha256 is not the manifest's")
+        raise BundleError(f"{path}: its SHA-256 differs from the manifest's")

@@ -1,4 +1,4 @@
-"""The classifier: the only importer of the engine."""
+"""The classifier; the only serving module that imports the inference engine."""
 
 import queue
 
@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 from lookbook.model.bundle import Bundle, BundleError
 from lookbook.model.preprocessing import preprocess
 
-TOLERANCE = 0.02
+TOLERANCE = 0.02  # by which a golden score may differ on another processor
 _GOLDEN_PIXELS = 25_000_000
 
 
 class Classifier:
-    """A verified bundle's model. Safe to call from several threads."""
+    """The model of a verified bundle. Safe to use from several threads."""
 
     def __init__(self, bundle: Bundle, interpreters: int = 1) -> None:
-        """Raises BundleError where the model's shapes or golden scores are not the manifest's."""
+        """Raises BundleError if the model's shapes or golden scores differ from the manifest."""
         self.bundle = bundle
         self._free: queue.SimpleQueue[Interpreter] = queue.SimpleQueue()
         content = bundle.model.read_bytes()
         for _ in range(interpreters):
             self._free.put(_interpreter(bundle, content))
-        # The same in each of them, and slow to ask for.
+        # Looked up once, because that is slow; the same for all interpreters.
         interpreter = self._free.get()
         self._input = interpreter.get_input_details()[0]["index"]
         self._output = interpreter.get_output_details()[0]["index"]
@@ -42,16 +42,19 @@ class Classifier:
             self._free.put(interpreter)
 
     def top(self, scores: NDArray[np.float32]) -> tuple[tuple[str, float], ...]:
-        """The best three labels with their scores, best first."""
+        """The three labels with the highest scores, best first."""
         best = np.argsort(scores)[::-1][:3]
         return tuple((self.bundle.labels[i], round(float(scores[i]), 6)) for i in best)
 
     def _check_golden(self) -> None:
         for golden in self.bundle.golden:
             scores = self.classify(preprocess(golden.path.read_bytes(), self.bundle.input, _GOLDEN_PIXELS))
-            off = float(np.abs(scores - np.array(golden.scores, np.float32)).max())
-            if not off <= TOLERANCE:
-                raise BundleError(f"{golden.path}: a golden score is off by {off:.3f}, more than {TOLERANCE}")
+            difference = float(np.abs(scores - np.array(golden.scores, np.float32)).max())
+            # Written so that NaN fails, too.
+            if not difference <= TOLERANCE:
+                raise BundleError(
+                    f"{golden.path}: a golden score differs by {difference:.3f}; at most {TOLERANCE} is allowed"
+                )
 
 
 def _interpreter(bundle: Bundle, content: bytes) -> Interpreter:
@@ -59,7 +62,7 @@ def _interpreter(bundle: Bundle, content: bytes) -> Interpreter:
         interpreter = Interpreter(model_content=content, num_threads=1)
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        raise BundleError(f"{bundle.model}: not a model that LiteRT can run: {error}") from error
+        raise BundleError(f"{bundle.model}: LiteRT cannot run this model: {error}") from error
     spec = bundle.input
     _check_tensor(bundle, "input", interpreter.get_input_details(), (1, spec.height, spec.width, spec.channels))
     _check_tensor(bundle, "output", interpreter.get_output_details(), (1, len(bundle.labels)))
@@ -68,9 +71,9 @@ def _interpreter(bundle: Bundle, content: bytes) -> Interpreter:
 
 def _check_tensor(bundle: Bundle, side: str, details: list[dict[str, object]], shape: tuple[int, ...]) -> None:
     if len(details) != 1:
-        raise BundleError(f"{bundle.model}: {len(details)} {side}s where one is needed")
+        raise BundleError(f"{bundle.model}: it has {len(details)} {side}s; exactly one is needed")
     found = tuple(int(n) for n in details[0]["shape"])  # type: ignore[attr-defined]
     if found != shape or details[0]["dtype"] is not np.float32:
         raise BundleError(
-            f"{bundle.model}: its {side} is {details[0]['dtype']} {found}; the manifest says float32 {shape}"
+            f"{bundle.model}: its {side} is {details[0]['dtype']} {found}, but the manifest says float32 {shape}"
         )

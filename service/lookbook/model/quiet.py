@@ -1,4 +1,4 @@
-"""Silence for libraries that write past Python."""
+"""Silence for libraries that write to standard error behind Python's back. Tests: tests/unit/test_classify.py."""
 
 import os
 import sys
@@ -9,20 +9,20 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Drop warnings and what the whole process writes to standard output and standard error meanwhile."""
+    """Discard warnings and everything that the process writes to standard output and standard error."""
     sys.stdout.flush()
     sys.stderr.flush()
-    kept = [os.dup(1), os.dup(2)]
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    saved = [os.dup(1), os.dup(2)]
+    null = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 1)
-        os.dup2(nowhere, 2)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
         with warnings.catch_warnings(action="ignore"):
             yield
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        for number, copy in enumerate(kept, 1):
-            os.dup2(copy, number)
+        for descriptor, copy in enumerate(saved, 1):
+            os.dup2(copy, descriptor)
             os.close(copy)
-        os.close(nowhere)
+        os.close(null)

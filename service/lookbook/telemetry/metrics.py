@@ -4,15 +4,20 @@ from prometheus_client import Counter, Gauge, Histogram
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
-requests = Counter("lookbook_requests", "Requests answered", ["route", "code"])
-refused = Counter("lookbook_refused", "Requests refused because the worker was full")
+requests = Counter("lookbook_requests", "Requests that got a response", ["route", "code"])
+refused = Counter("lookbook_refused", "Requests refused because the worker had too many")
 predictions = Counter("lookbook_predictions", "Predictions stored", ["label"])
-decode_seconds = Histogram("lookbook_decode_seconds", "Time to decode a picture", buckets=_SECONDS)
-inference_seconds = Histogram("lookbook_inference_seconds", "Time to classify a picture", buckets=_SECONDS)
-store_seconds = Histogram("lookbook_store_seconds", "Time to store a prediction", buckets=_SECONDS)
-in_flight = Gauge("lookbook_in_flight", "Requests in the process", multiprocess_mode="livesum")
-queued = Gauge("lookbook_queued", "Requests that wait for an inference", multiprocess_mode="livesum")
-store_up = Gauge("lookbook_store_up", "1 while every worker reaches its store", multiprocess_mode="livemin")
+decode_seconds = Histogram("lookbook_decode_seconds", "Seconds to decode an image", buckets=_SECONDS)
+inference_seconds = Histogram("lookbook_inference_seconds", "Seconds to classify an image", buckets=_SECONDS)
+store_seconds = Histogram("lookbook_store_seconds", "Seconds to store the predictions of a request", buckets=_SECONDS)
+in_flight = Gauge("lookbook_in_flight", "Requests in progress", multiprocess_mode="livesum")
+queued = Gauge("lookbook_queued", "Requests that wait for an inference slot", multiprocess_mode="livesum")
+store_up = Gauge(
+    "lookbook_store_up", "1 if the store is available to every worker, else 0", multiprocess_mode="livemin"
+)
 model_info = Gauge(
-    "lookbook_model_info", "The model that is served", ["name", "version", "digest"], multiprocess_mode="livemax"
+    "lookbook_model_info",
+    "Always 1; the labels name the model that is served",
+    ["name", "version", "digest"],
+    multiprocess_mode="livemax",
 )

@@ -1,4 +1,4 @@
-"""Spans for an OpenTelemetry collector: the only importer of OpenTelemetry, imported itself only where asked for."""
+"""Spans sent to an OpenTelemetry collector; imported only if tracing is on. Tests: tests/unit/test_tracing.py."""
 
 import threading
 from contextlib import AbstractContextManager
@@ -15,34 +15,34 @@ from lookbook.telemetry.tracing import Trace, next_trace
 
 
 class OtlpSpans:
-    """See `Spans`. OpenTelemetry's own `OTEL_*` variables are honored, such as those for sampling and headers."""
+    """See `Spans`. OpenTelemetry's `OTEL_*` variables are honored, such as those for sampling and headers."""
 
     def __init__(self, endpoint: str) -> None:
-        """`endpoint`: the collector's base URL, without /v1/traces."""
+        """`endpoint` is the collector's base URL, without /v1/traces."""
         provider = TracerProvider(resource=_resource())
         exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
         provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = provider.get_tracer("lookbook", __version__)
-        self._here = threading.local()
+        self._current = threading.local()
 
     def begin(self, name: str, parent: Trace | None) -> Trace:
         span = self._tracer.start_span(name, _context(parent), SpanKind.SERVER)
-        self._here.span, self._here.token = span, context.attach(set_span_in_context(span))
-        place = span.get_span_context()
-        if not place.is_valid:  # OTEL_SDK_DISABLED
+        self._current.span, self._current.token = span, context.attach(set_span_in_context(span))
+        found = span.get_span_context()
+        if not found.is_valid:  # with OTEL_SDK_DISABLED
             return next_trace(parent)
-        return Trace(f"{place.trace_id:032x}", f"{place.span_id:016x}", place.trace_flags.sampled)
+        return Trace(f"{found.trace_id:032x}", f"{found.span_id:016x}", found.trace_flags.sampled)
 
     def part(self, name: str) -> AbstractContextManager[object]:
         return self._tracer.start_as_current_span(name)
 
     def end(self, method: str, route: str, status: int) -> None:
-        span = self._here.span
+        span = self._current.span
         span.set_attributes({"http.request.method": method, "http.route": route, "http.response.status_code": status})
         if status >= 500:
             span.set_status(StatusCode.ERROR)
         span.end()
-        context.detach(self._here.token)
+        context.detach(self._current.token)
 
 
 def _resource() -> Resource:
@@ -53,9 +53,9 @@ def _resource() -> Resource:
 
 
 def _context(parent: Trace | None) -> context.Context:
-    """Never the current one: a request has no parent but the one that its client names."""
+    """The parent's context or an empty one, never the current one: only the client names a request's parent."""
     if parent is None:
         return context.Context()
     flags = TraceFlags(TraceFlags.SAMPLED if parent.sampled else TraceFlags.DEFAULT)
-    place = SpanContext(int(parent.trace_id, 16), int(parent.span_id, 16), is_remote=True, trace_flags=flags)
-    return set_span_in_context(NonRecordingSpan(place), context.Context())
+    remote = SpanContext(int(parent.trace_id, 16), int(parent.span_id, 16), is_remote=True, trace_flags=flags)
+    return set_span_in_context(NonRecordingSpan(remote), context.Context())

@@ -1,4 +1,4 @@
-"""Which trace a request belongs to. Source: W3C Trace Context, https://www.w3.org/TR/trace-context/."""
+"""Which trace a request belongs to, by W3C Trace Context: https://www.w3.org/TR/trace-context/."""
 
 import re
 import secrets
@@ -12,7 +12,7 @@ _SAMPLED = 0x01
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A place in a trace, its ids in hex; `sampled` where somebody records it."""
+    """One span of a trace, with ids in hex; `sampled` if it is recorded."""
 
     trace_id: str
     span_id: str
@@ -20,12 +20,12 @@ class Trace:
 
     @property
     def header(self) -> str:
-        """What a traceparent header says of it."""
+        """The traceparent header that names this span."""
         return f"00-{self.trace_id}-{self.span_id}-{int(self.sampled):02x}"
 
 
 def read_trace(header: str | None) -> Trace | None:
-    """The place that a traceparent header names; None where there is none, or a bad one, which must not matter."""
+    """The span that a traceparent header names; None without a header or with an invalid one, which is ignored."""
     match = _HEADER.fullmatch(header or "")
     if match is None or (match[1] == "00" and match[5]):
         return None
@@ -33,28 +33,28 @@ def read_trace(header: str | None) -> Trace | None:
 
 
 def next_trace(parent: Trace | None) -> Trace:
-    """A new place below the parent, or in a new trace, which nobody records."""
+    """A new span below the parent or, without a parent, in a new trace that is not recorded."""
     if parent:
         return Trace(parent.trace_id, secrets.token_hex(8), parent.sampled)
-    fresh = secrets.token_hex(24)
-    return Trace(fresh[:32], fresh[32:], False)
+    new = secrets.token_hex(24)
+    return Trace(new[:32], new[32:], False)
 
 
 class Spans(Protocol):
-    """Records what requests do."""
+    """Records the spans of requests. A thread handles one request at a time."""
 
     def begin(self, name: str, parent: Trace | None) -> Trace:
-        """A request begins in this thread."""
+        """Begin the span of this thread's request."""
 
     def part(self, name: str) -> AbstractContextManager[object]:
-        """A part of the thread's request, as long as the context lasts."""
+        """A span for a part of this thread's request, which lasts as long as the context."""
 
     def end(self, method: str, route: str, status: int) -> None:
-        """The thread's request has its answer."""
+        """End the span of this thread's request."""
 
 
 class NoSpans:
-    """Records nothing; see Spans."""
+    """See Spans; records nothing."""
 
     _nothing = nullcontext()
 

@@ -63,7 +63,7 @@ def test_receiving_again_only_verifies(volume: Path) -> None:
         (packed({f"golden/{count}": b"" for count in range(1001)}), "more than 1000 files"),
         (b"no tar at all" * 1000, "not a tar of a bundle"),
         (packed({name: data for name, data in FILES.items() if name != "model.tflite"}), "model.tflite: No such file"),
-        (packed({**FILES, "model.tflite": b"swapped"}), "7 bytes where the manifest says"),
+        (packed({**FILES, "model.tflite": b"swapped"}), "7 bytes, but the manifest says"),
     ],
 )
 def test_a_bad_tar_is_refused_in_one_line(volume: Path, tar: bytes, reason: str) -> None:

@@ -8,6 +8,7 @@ from cassandra.cluster import Session
 
 from lookbook.errors import SettingsError
 from lookbook.settings import Settings
+from lookbook.store.cassandra.buckets import bucket_ttl
 from lookbook.store.cassandra.cluster import PATIENT_SECONDS, open_cluster
 from lookbook.store.cassandra.roles import (
     disable_default_superuser,
@@ -15,7 +16,6 @@ from lookbook.store.cassandra.roles import (
     ensure_service_role,
     superuser_settings,
 )
-from lookbook.store.cassandra.store import bucket_ttl
 
 _STATEMENT_SECONDS = 30
 _DEFAULT_GC_GRACE_SECONDS = 10 * 24 * 60 * 60

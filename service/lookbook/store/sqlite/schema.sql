@@ -1,8 +1,8 @@
 CREATE TABLE IF NOT EXISTS predictions (
-    key           BLOB PRIMARY KEY,  -- the id in the store's order, see prediction.order
+    key           BLOB PRIMARY KEY,  -- the id, see prediction.sort_key()
     file_name     TEXT NOT NULL,
     labels        TEXT NOT NULL,     -- the best three, a JSON array
-    scores        TEXT NOT NULL,     -- theirs
+    scores        TEXT NOT NULL,     -- the scores of these labels
     model_name    TEXT NOT NULL,
     model_version TEXT NOT NULL,
     expires       REAL               -- Unix time; NULL: never

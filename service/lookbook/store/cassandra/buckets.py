@@ -1,0 +1,72 @@
+"""The directory of buckets that hold predictions, which lets listings skip empty ones."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import NamedTuple
+from uuid import UUID
+
+from lookbook.prediction import BUCKET_SECONDS, bucket, shard
+from lookbook.store.cassandra.connection import Connection
+
+_NEVER = 1 << 62  # a timestamp in microseconds, later than the expiration of any entry
+_FIRST_LIMIT, _NEXT_LIMIT = 8, 512
+
+
+class Bucket(NamedTuple):
+    """Ten minutes of predictions in `shards` partitions."""
+
+    number: int
+    shards: int
+
+
+class BucketDirectory:
+    """Safe to use from several threads."""
+
+    def __init__(self, connection: Connection, shards: int, retention: int) -> None:
+        """`retention` is in seconds, 0 for no limit."""
+        self._connection = connection
+        self._shards = shards
+        self._retention = retention
+        self._added: set[tuple[int, int, int]] = set()
+
+    def add(self, id: UUID) -> None:
+        """Enter the id's bucket; to be called before its first row is written, or no listing would find that row.
+
+        Each process enters a bucket again every ten minutes, so that the entry outlives a row that is written late.
+        """
+        now = int(time.time())
+        # An idempotency key that another process claimed may bind an id in a shard beyond ours.
+        number, shards = bucket(id), max(self._shards, shard(id) + 1)
+        period = now // BUCKET_SECONDS
+        if (number, shards, period) in self._added:
+            return
+        ttl = bucket_ttl(self._retention)
+        # Cassandra keeps the latest timestamp, and so the entry that lives longest, even if the retention has changed.
+        expiration = (now + ttl) * 1_000_000 if ttl else _NEVER
+        self._connection.execute("put_bucket", (_year(number), number, shards, ttl, expiration))
+        self._added = {entry for entry in self._added if entry[2] == period} | {(number, shards, period)}
+
+    def between(self, newest: int, oldest: int) -> Iterator[Bucket]:
+        """The buckets from number `newest` down to number `oldest`, read as they are needed."""
+        for year in range(min(_year(newest), datetime.now(UTC).year + 1), _year(oldest) - 1, -1):
+            limit, highest = _FIRST_LIMIT, newest
+            while True:
+                found = self._connection.execute("list_buckets", (year, highest, oldest, limit))
+                # The rows of a bucket are adjacent, the most shards first. Rows of the last one may be missing.
+                complete = found if len(found) < limit else [row for row in found if row[0] != found[-1][0]]
+                for _, rows in groupby(complete, key=lambda row: row[0]):
+                    yield Bucket(*next(rows))
+                if len(found) < limit:
+                    break
+                limit, highest = _NEXT_LIMIT, found[-1][0]
+
+
+def bucket_ttl(retention: int) -> int:
+    """Seconds that an entry of the directory lives, longer than every row in its bucket; 0 for no limit."""
+    return retention + 2 * BUCKET_SECONDS if retention else 0
+
+
+def _year(number: int) -> int:
+    return datetime.fromtimestamp(number * BUCKET_SECONDS, UTC).year
