@@ -58,7 +58,7 @@ def test_a_damaged_bundle_is_listed_with_its_error_and_repaired_by_publishing_it
 ) -> None:
     flip_a_byte(published / "model.tflite")
     (entry,) = json.loads(run("list", "--volume", volume).stdout)
-    assert "sha256" in entry["error"]
+    assert "SHA-256" in entry["error"]
     assert run("publish", MLP, "--volume", volume).returncode == 0
     assert files(published) == files(MLP)
     assert not drafts(volume)
@@ -67,7 +67,7 @@ def test_a_damaged_bundle_is_listed_with_its_error_and_repaired_by_publishing_it
 @pytest.mark.parametrize(
     ("change", "code", "reason"),
     [
-        (lambda folder: flip_a_byte(folder / "model.tflite"), 4, "sha256"),
+        (lambda folder: flip_a_byte(folder / "model.tflite"), 4, "SHA-256"),
         (lambda folder: (folder / "model.json").write_text("[" * 100_000), 6, "malformed manifest"),
         (lambda folder: (folder / "model.json").unlink(), 3, "No such file"),
         (lambda folder: (folder / "model.tflite").unlink(), 3, "model.tflite: No such file"),

@@ -114,7 +114,7 @@ def test_a_file_of_the_wrong_size_is_detected(published: Path, source: str, into
         (b"", "Expecting value"),
         (b"[" * 100_000, "malformed"),
         (b" " * 5_000_000, "too large"),
-        (b'{"labels": ["a", "b"]}', "no 'name'"),
+        (b'{"labels": ["a", "b"]}', "'name' is missing"),
     ],
 )
 def test_a_malformed_manifest_is_reported(
