@@ -1,4 +1,4 @@
-"""Batches of training pictures, made on the fly and the same for the same seed."""
+"""Batches of training images, made on the fly; the same seed gives the same batches."""
 
 from collections.abc import Sequence
 
@@ -14,14 +14,14 @@ from training import augment
 from training.data import LABELS, MAX_PIXELS, Photo, one_of
 from training.others import other
 
-# Photographs are kept at this many times the network's size, so that a zoom finds detail.
+# Photographs are kept in memory at this multiple of the network's input size, so that zooming in finds detail.
 DETAIL = 1.5
-# The part of each batch that shows none of the labels.
+# The share of each batch that shows none of the labels.
 OTHERS = 0.08
 
 
-class Clothes(keras.utils.PyDataset):
-    """Photographs, Fashion-MNIST and pictures of nothing: arrays (n, height, width, 3) and label masks (n, 13)."""
+class Clothes(keras.utils.PyDataset):  # type: ignore[misc]  # Keras is not installed where mypy runs
+    """Photographs, Fashion-MNIST and images of none of the labels: arrays (n, height, width, 3), masks (n, 13)."""
 
     def __init__(
         self,
@@ -34,11 +34,11 @@ class Clothes(keras.utils.PyDataset):
         batch: int,
         seed: int,
     ) -> None:
-        """`share` is the part of each batch that is photographs; Fashion-MNIST is the rest."""
+        """`share` is the share of photographs in each batch; OTHERS show no label, the rest is Fashion-MNIST."""
         super().__init__(workers=2, use_multiprocessing=False, max_queue_size=16)
-        labelled = [photo for photo in photos if photo.labels]
-        self._photos = [_kept(photo, spec) for photo in labelled]
-        self._masks = np.stack([one_of(photo.labels) for photo in labelled])
+        labeled = [photo for photo in photos if photo.labels]
+        self._photos = [_kept(photo, spec) for photo in labeled]
+        self._masks = np.stack([one_of(photo.labels) for photo in labeled])
         self._others = [_kept(photo, spec) for photo in photos if not photo.labels]
         self._drawings, self._numbers = fashion
         self._spec, self._steps, self._batch, self._seed = spec, steps, batch, seed
@@ -53,7 +53,7 @@ class Clothes(keras.utils.PyDataset):
         self._epoch += 1
 
     def resume(self, epoch: int) -> None:
-        """Go on with the pictures of `epoch`, counted from 0."""
+        """Continue with the images of `epoch`, counted from 0."""
         self._epoch = epoch
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -62,19 +62,19 @@ class Clothes(keras.utils.PyDataset):
         photos, drawings = self._counts
         chosen = rng.choice(len(self._photos), photos, p=self._shares)
         drawn = rng.integers(len(self._drawings), size=drawings)
-        pictures = [augment.photo(self._photos[i], side, rng) for i in chosen]
-        pictures += [augment.fashion(self._drawings[i], self._any_photo(rng), side, rng) for i in drawn]
-        nothing = self._batch - len(pictures)
-        pictures += [self._other(side, rng) for _ in range(nothing)]
+        images = [augment.photo(self._photos[i], side, rng) for i in chosen]
+        images += [augment.fashion(self._drawings[i], self._any_photo(rng), side, rng) for i in drawn]
+        others = self._batch - len(images)
+        images += [self._other(side, rng) for _ in range(others)]
         masks = np.concatenate(
             [
                 self._masks[chosen],
                 np.eye(len(LABELS), dtype=np.float32)[self._numbers[drawn]],
-                np.zeros((nothing, len(LABELS)), np.float32),
+                np.zeros((others, len(LABELS)), np.float32),
             ]
         )
         mean, std = (np.array(values, np.float32) for values in (self._spec.mean, self._spec.std))
-        return (np.stack(pictures).astype(np.float32) / 255 - mean) / std, masks
+        return (np.stack(images).astype(np.float32) / np.float32(255) - mean) / std, masks
 
     def _any_photo(self, rng: np.random.Generator) -> Image.Image:
         return self._photos[int(rng.integers(len(self._photos)))]
@@ -86,24 +86,24 @@ class Clothes(keras.utils.PyDataset):
 
 
 def arrays(photos: Sequence[Photo], spec: InputSpec) -> NDArray[np.float32]:
-    """The photographs as they are served, (n, height, width, channels)."""
+    """The photographs as serving preprocesses them: (n, height, width, channels)."""
     return np.concatenate([to_array(decode(p.path.read_bytes(), spec, MAX_PIXELS), spec) for p in photos])
 
 
 def fashion_arrays(drawings: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]:
-    """The drawings as they are served, (n, height, width, channels)."""
+    """The drawings as serving preprocesses them: (n, height, width, channels)."""
     return np.concatenate([to_array(Image.fromarray(drawing), spec) for drawing in drawings])
 
 
 def _kept(photo: Photo, spec: InputSpec) -> Image.Image:
-    picture = decode(photo.path.read_bytes(), spec, MAX_PIXELS).convert("RGB")
+    image = decode(photo.path.read_bytes(), spec, MAX_PIXELS).convert("RGB")
     side = int(spec.height * DETAIL)
-    picture.thumbnail((side, side), Image.Resampling.BICUBIC)
-    return picture
+    image.thumbnail((side, side), Image.Resampling.BICUBIC)
+    return image
 
 
 def _shares(masks: NDArray[np.float32]) -> NDArray[np.float64]:
-    """How often each photograph is drawn: rare labels more, by the root of their count."""
+    """The probability of each photograph: rare labels come more often, by the square root of their count."""
     counts = masks.sum(axis=0)
     weight = np.array([1 / np.sqrt(counts[mask > 0].sum()) for mask in masks])
-    return weight / weight.sum()
+    return np.asarray(weight / weight.sum())

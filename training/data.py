@@ -26,7 +26,7 @@ LABELS = (
     "Skirt",
 )
 
-# The photographs' labels against ours; where several are named, any of them is right.
+# Our labels for the labels of the photographs; if there are several, each of them is right.
 PHOTO_LABELS = {
     "T-Shirt": ("T-shirt/top",),
     "Top": ("T-shirt/top",),
@@ -51,19 +51,19 @@ _SHOES = Path(__file__).parent / "shoes.csv"
 # Photographs of none of the thirteen.
 OTHER_LABELS = ("Body", "Other")
 
-# Folds of senders that are never trained on. The first split is that of the shipped bundle; the others show how much
-# the figure depends on who is left out.
+# Folds of senders that training never uses. The released bundle uses the first split; the others show how much the
+# accuracy depends on which senders are left out.
 TEST_FOLDS = ((0, 1, 2, 4, 13), (5, 7), (8, 12))
 CALIBRATION_FOLD = 3
 FOLDS = 16
 
-# Of a picture that is read here: these are nobody's uploads.
+# These files are not uploads, so they may be large.
 MAX_PIXELS = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A photograph on disk and the labels that are right for it; it may be none."""
+    """A photograph on disk and its right labels; there may be none."""
 
     path: Path
     labels: tuple[str, ...]
@@ -71,14 +71,14 @@ class Photo:
 
     @property
     def fold(self) -> int:
-        """The fold of its sender, 0 to 15."""
+        """The fold of the sender, 0 to 15."""
         return int(hashlib.sha256(self.sender.encode()).hexdigest(), 16) % FOLDS
 
 
 def read_photos(folder: Path) -> list[Photo]:
-    """The photographs of `index.csv` that show one of LABELS, and those that show none of them.
+    """The photographs in `index.csv` that show one of LABELS, and those labeled as none of them.
 
-    A sender's pictures share a fold: a sender in the test set is unseen in training.
+    All photographs of a sender are in one fold, so that training never sees a sender of the test set.
     """
     with (folder / "index.csv").open(newline="") as file:
         return [
@@ -89,9 +89,9 @@ def read_photos(folder: Path) -> list[Photo]:
 
 
 def told_apart(photos: Iterable[Photo]) -> list[Photo]:
-    """The photographs, of which those of shoes have one label each where `shoes.csv` has it, given by eye.
+    """The photographs, with one label for each shoe that `shoes.csv` lists; a person looked at those.
 
-    Pumps, loafers, ballet flats and the like are in none of Fashion-MNIST's three kinds and keep all of them.
+    Shoes such as pumps, loafers and ballet flats are none of Fashion-MNIST's three kinds, and keep all three labels.
     """
     with _SHOES.open(newline="") as file:
         known = {row["path"]: row["label"] for row in csv.DictReader(file)}
@@ -100,17 +100,17 @@ def told_apart(photos: Iterable[Photo]) -> list[Photo]:
 
 
 def read_fashion(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Pictures (n, 28, 28) and label numbers (n,); `part` is "train" or "t10k".
+    """Drawings (n, 28, 28) and label numbers (n,); `part` is "train" or "t10k".
 
     Format: https://github.com/zalandoresearch/fashion-mnist
     """
     with gzip.open(folder / f"{part}-images-idx3-ubyte.gz") as file:
-        pictures = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28)
+        drawings = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28)
     with gzip.open(folder / f"{part}-labels-idx1-ubyte.gz") as file:
         numbers = np.frombuffer(file.read(), np.uint8, offset=8)
-    return pictures, numbers
+    return drawings, numbers
 
 
 def one_of(labels: tuple[str, ...]) -> NDArray[np.float32]:
-    """The labels that are right, as 1 in a row of zeros: shape (13,)."""
+    """1 for each right label, 0 for the others: shape (13,)."""
     return np.array([label in labels for label in LABELS], np.float32)

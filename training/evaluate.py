@@ -1,4 +1,4 @@
-"""Measure a bundle through the serving path: `python -m training.evaluate BUNDLE --fashion DIR [--photos DIR]`."""
+"""Measure a bundle through the code that serves: `python -m training.evaluate BUNDLE --fashion DIR [--photos DIR]`."""
 
 import argparse
 import io
@@ -25,14 +25,14 @@ _PATTERNS = {
     "noise": (others.white_noise, others.noise),
     "textures": (others.clouds, others.cells, others.bricks),
 }
-_PICTURES, _SIDE = 120, 128
+_IMAGES, _SIDE = 120, 128
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """The scores (n, labels) that a set of pictures was given, and each picture's right labels: none, one or several.
+class Predictions:
+    """Scores (n, labels) for a set of images, and the right labels of each image: none, one or several.
 
-    `paths` says where the pictures lie, if they do.
+    `paths` are the files of the images, if there are files.
     """
 
     labels: Sequence[str]
@@ -42,21 +42,24 @@ class Answers:
 
     @property
     def best(self) -> list[str]:
-        """The label with the best score, for each picture."""
+        """The label with the highest score, for each image."""
         return [self.labels[i] for i in self.scores.argmax(axis=1)]
 
     @property
     def tops(self) -> NDArray[np.float64]:
-        """The best score, for each picture: shape (n,)."""
-        return self.scores.max(axis=1)
+        """The highest score, for each image: shape (n,)."""
+        return np.asarray(self.scores.max(axis=1))
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """Whether the best label is a right one, for each picture: shape (n,)."""
+        """Whether the best label is right, for each image: shape (n,)."""
         return np.array([best in rights for best, rights in zip(self.best, self.rights, strict=True)])
 
     def figures(self) -> dict[str, Any]:
-        """Accuracy and calibration, or, of pictures that show none of the labels, the mean top score."""
+        """Accuracy and calibration, or the mean top score if the images show none of the labels.
+
+        The keys, of which `pictures` is the number of images, are those of published manifests.
+        """
         if not any(self.rights):
             return {"pictures": len(self.scores), "mean_top_score": round(float(self.tops.mean()), 4)}
         error = calibration_error(self.tops, self.right)
@@ -68,40 +71,40 @@ class Answers:
         }
 
 
-def evaluate(classifier: Classifier, fashion: Path | None, photos: Path | None) -> dict[str, Answers]:
-    """The answers to each set, through the serving path.
+def evaluate(classifier: Classifier, fashion: Path | None, photos: Path | None) -> dict[str, Predictions]:
+    """Predictions for each set of images, through the code that serves.
 
-    Of the photographs those are left out whose senders had a part in training or calibration, as the manifest says.
+    Leaves out photographs by senders in the training or calibration data, which the manifest lists.
     """
     labels = classifier.bundle.labels
-    sets: dict[str, Answers] = {}
+    sets: dict[str, Predictions] = {}
     if fashion:
         drawings, numbers = read_fashion(fashion, "t10k")
         rights = [(LABELS[number],) for number in numbers]
-        for name, pictures in (("fashion_mnist_test", drawings), ("fashion_mnist_test_inverted", 255 - drawings)):
-            sets[name] = Answers(labels, _scores(classifier, _encoded(pictures)), rights)
+        for name, images in (("fashion_mnist_test", drawings), ("fashion_mnist_test_inverted", 255 - drawings)):
+            sets[name] = Predictions(labels, _scores(classifier, _encoded(images)), rights)
     seen = set(classifier.bundle.manifest.get("senders_seen", ()))
     apart = [photo for photo in read_photos(photos) if photo.sender not in seen] if photos else []
-    labelled, unlabelled = ([p for p in apart if bool(p.labels) is known] for known in (True, False))
-    if labelled:
-        sets["photos_of_unseen_senders"] = _of_photos(classifier, labelled)
-        told = told_apart(labelled)
-        some = [i for i, photo in enumerate(told) if photo != labelled[i]]
+    labeled, unlabeled = ([p for p in apart if bool(p.labels) is known] for known in (True, False))
+    if labeled:
+        sets["photos_of_unseen_senders"] = _of_photos(classifier, labeled)
+        told = told_apart(labeled)
+        some = [i for i, photo in enumerate(told) if photo != labeled[i]]
         if some:
             scores = sets["photos_of_unseen_senders"].scores[some]
-            sets["shoes_told_apart_by_eye"] = Answers(labels, scores, [told[i].labels for i in some])
+            sets["shoes_told_apart_by_eye"] = Predictions(labels, scores, [told[i].labels for i in some])
     for name, makers in _PATTERNS.items():
         rng = np.random.default_rng(len(name))
-        made = _encoded(makers[i % len(makers)](_SIDE, rng) for i in range(_PICTURES))
-        sets[f"none_of_the_labels_{name}"] = Answers(labels, _scores(classifier, made), [()] * _PICTURES)
-    if unlabelled:
-        sets["none_of_the_labels_photos"] = _of_photos(classifier, unlabelled)
+        made = _encoded(makers[i % len(makers)](_SIDE, rng) for i in range(_IMAGES))
+        sets[f"none_of_the_labels_{name}"] = Predictions(labels, _scores(classifier, made), [()] * _IMAGES)
+    if unlabeled:
+        sets["none_of_the_labels_photos"] = _of_photos(classifier, unlabeled)
     return sets
 
 
-def figures(sets: Mapping[str, Answers]) -> dict[str, dict[str, Any]]:
-    """The figures of each set, as a manifest keeps them."""
-    return {name: answers.figures() for name, answers in sets.items()}
+def figures(sets: Mapping[str, Predictions]) -> dict[str, dict[str, Any]]:
+    """The figures of each set, as they are stored in a manifest."""
+    return {name: predictions.figures() for name, predictions in sets.items()}
 
 
 def calibration_error(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
@@ -112,25 +115,25 @@ def calibration_error(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> 
 
 
 def perfect_error(scores: NDArray[np.float64]) -> float:
-    """What `calibration_error` is in the mean where top scores (n,) are perfectly calibrated: chance alone."""
+    """The mean `calibration_error` of perfectly calibrated top scores (n,), which is due to chance."""
     rng = np.random.default_rng(0)
     return float(np.mean([calibration_error(scores, rng.random(len(scores)) < scores) for _ in range(200)]))
 
 
-def _of_photos(classifier: Classifier, photos: Sequence[Photo]) -> Answers:
+def _of_photos(classifier: Classifier, photos: Sequence[Photo]) -> Predictions:
     scores = _scores(classifier, (photo.path.read_bytes() for photo in photos))
-    return Answers(classifier.bundle.labels, scores, [p.labels for p in photos], [p.path for p in photos])
+    return Predictions(classifier.bundle.labels, scores, [p.labels for p in photos], [p.path for p in photos])
 
 
-def _scores(classifier: Classifier, pictures: Iterable[bytes]) -> NDArray[np.float64]:
-    """Scores (n, labels) of encoded pictures, as they are served."""
+def _scores(classifier: Classifier, images: Iterable[bytes]) -> NDArray[np.float64]:
+    """Scores (n, labels) of encoded images, as serving computes them."""
     spec = classifier.bundle.input
-    return np.stack([classifier.classify(preprocess(data, spec, MAX_PIXELS)) for data in pictures]).astype(np.float64)
+    return np.stack([classifier.classify(preprocess(data, spec, MAX_PIXELS)) for data in images]).astype(np.float64)
 
 
-def _encoded(pictures: Iterable[NDArray[np.uint8]]) -> Iterator[bytes]:
-    """Each array as a PNG: what a client would send."""
-    for pixels in pictures:
+def _encoded(images: Iterable[NDArray[np.uint8]]) -> Iterator[bytes]:
+    """Each array as PNG, as a client would send it."""
+    for pixels in images:
         out = io.BytesIO()
         Image.fromarray(pixels).save(out, "PNG")
         yield out.getvalue()
@@ -139,7 +142,7 @@ def _encoded(pictures: Iterable[NDArray[np.uint8]]) -> Iterator[bytes]:
 def table(sets: Mapping[str, Mapping[str, Any]]) -> str:
     """The figures as a Markdown table."""
     lines = [
-        "| set | pictures | accuracy | calibration error (above chance) | mean top score |",
+        "| set | images | accuracy | calibration error (above chance) | mean top score |",
         "|---|--:|--:|--:|--:|",
     ]
     for name, figures in sets.items():

@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,7 +62,8 @@ def _draft(options: argparse.Namespace, scratch: Path) -> Draft:
     """The bundle without figures and card; its golden images are written to `scratch`."""
     model = keras.models.load_model(options.work / "network.keras", compile=False)
     training = json.loads((options.work / "training.json").read_text())
-    spec, labels = MLP_INPUT, LABELS[:10]
+    spec = MLP_INPUT
+    labels: Sequence[str] = LABELS[:10]
     if options.name == "lookbook-clothes":
         spec, labels = clothes_input(model.input_shape[1]), LABELS
         model = network.both_ways(model)

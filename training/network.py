@@ -1,6 +1,6 @@
 """The networks: Keras 3 layers only, so that any of its backends can train them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -9,8 +9,8 @@ from keras import layers, ops
 from lookbook.model.bundle import InputSpec
 from numpy.typing import NDArray
 
-# EfficientNet-Lite0's blocks: kernel, stride of the first, expansion, width, how many. The last of 192 and all of 320
-# are left out: at 96 pixels they see the whole picture anyway, and would be half of the parameters.
+# EfficientNet-Lite0's blocks: kernel, stride of the first, expansion, width, repeats. The last block of width 192 and
+# the one of width 320 are left out: at 96 pixels they see the whole image anyway, and have half of the parameters.
 # Source: https://github.com/tensorflow/tpu/blob/master/models/official/efficientnet/lite/efficientnet_lite_builder.py
 BLOCKS = (
     (3, 1, 1, 16, 1),
@@ -24,9 +24,9 @@ _EPSILON = 1e-3
 
 
 def lite(spec: InputSpec, labels: int) -> keras.Model:
-    """EfficientNet-Lite0 without its tail: (n, height, width, 3) -> logits (n, labels).
+    """EfficientNet-Lite0 without its last blocks: (n, height, width, 3) -> logits (n, labels).
 
-    Batch normalisation is part of the convolutions: frozen, as in much fine-tuning, it makes a step half as long.
+    Batch normalization is frozen into the convolutions, which almost halves the time of a training step.
     """
     inputs = keras.Input((spec.height, spec.width, spec.channels))
     x = layers.ReLU(6)(layers.Conv2D(32, 3, 2, "same", name="stem")(inputs))
@@ -41,7 +41,7 @@ def lite(spec: InputSpec, labels: int) -> keras.Model:
 
 
 def load_pretrained(network: keras.Model, weights: Mapping[str, NDArray[Any]]) -> None:
-    """Fill what `lite` made with PyTorch's weights of EfficientNet-Lite0; the last layer stays as it is."""
+    """Load PyTorch's weights of EfficientNet-Lite0 into a network made by `lite`, except for the last layer."""
     for layer in network.layers:
         if layer.name == "stem":
             layer.set_weights(_folded(weights, "_conv_stem", "_bn0"))
@@ -55,16 +55,16 @@ def load_pretrained(network: keras.Model, weights: Mapping[str, NDArray[Any]]) -
 def _folded(
     weights: Mapping[str, NDArray[Any]], convolution: str, norm: str, depthwise: bool = False
 ) -> list[NDArray[Any]]:
-    """Keras' kernel and bias of a convolution and the batch normalisation behind it."""
+    """Keras's kernel and bias for a convolution and the batch normalization after it."""
     kernel, scale = weights[f"{convolution}.weight"], weights[f"{norm}.weight"]
     scale = scale / np.sqrt(weights[f"{norm}.running_var"] + _EPSILON)
     bias = weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale
-    # From (out, in, height, width), which is (channels, 1, height, width) in a depthwise one.
+    # PyTorch has (out, in, height, width), or (channels, 1, height, width) if depthwise.
     kernel = (kernel * scale[:, None, None, None]).transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
     return [kernel, bias]
 
 
-def _block(x, number: int, kernel: int, stride: int, expansion: int, width: int):
+def _block(x: Any, number: int, kernel: int, stride: int, expansion: int, width: int) -> Any:
     y = x
     if expansion > 1:
         y = layers.ReLU(6)(layers.Conv2D(x.shape[-1] * expansion, 1, name=f"block{number}_expand")(y))
@@ -74,7 +74,7 @@ def _block(x, number: int, kernel: int, stride: int, expansion: int, width: int)
 
 
 def perceptron(spec: InputSpec, labels: int) -> keras.Model:
-    """The classic 784-128-10 network, 101,770 parameters, to logits (n, labels)."""
+    """The classic network 784-128-10 with 101,770 parameters: (n, 28, 28, 1) -> logits (n, labels)."""
     inputs = keras.Input((spec.height, spec.width, spec.channels))
     x = layers.Flatten()(inputs)
     x = layers.Dense(128, activation="relu")(x)
@@ -82,15 +82,15 @@ def perceptron(spec: InputSpec, labels: int) -> keras.Model:
 
 
 def both_ways(network: keras.Model) -> keras.Model:
-    """`network` that looks at the picture and at its mirror image: the mean of their logits, (n, labels)."""
+    """The mean of the logits for the image and for its mirror image: (n, labels)."""
     inputs = keras.Input(network.input_shape[1:])
-    # As one batch: a third faster in LiteRT than one after the other.
+    # A batch of two is a third faster in LiteRT than two batches of one.
     both = network(ops.concatenate([inputs, ops.flip(inputs, axis=2)]))
     return keras.Model(inputs, layers.Average()(ops.split(both, 2)))
 
 
 def average(networks: Sequence[keras.Model]) -> list[NDArray[Any]]:
-    """The mean of each weight of networks alike, which were trained from the same start.
+    """The mean of each weight of equal networks that were trained from the same start.
 
     Source: Wortsman et al., Model soups, 2022.
     """
@@ -98,19 +98,19 @@ def average(networks: Sequence[keras.Model]) -> list[NDArray[Any]]:
 
 
 def calibrated(network: keras.Model, temperature: float) -> keras.Model:
-    """`network` with scores for logits: softmax(logits / temperature), (n, labels)."""
+    """The network with calibrated scores instead of logits: softmax(logits / temperature), (n, labels)."""
     inputs = keras.Input(network.input_shape[1:])
     logits = layers.Rescaling(1 / temperature)(network(inputs))
     return keras.Model(inputs, layers.Softmax()(logits))
 
 
-def loss(smoothing: float):
-    """Cross-entropy where several labels may be right, with label smoothing, or none: then equal scores are.
+def loss(smoothing: float) -> Callable[[Any, Any], Any]:
+    """Cross-entropy with label smoothing, for several right labels or none; if none, equal scores are right.
 
-    y_true: 1 for each label that is right, (n, labels); y_pred: logits (n, labels).
+    y_true: 1 for each right label, (n, labels); y_pred: logits (n, labels).
     """
 
-    def function(y_true, y_pred):
+    def function(y_true: Any, y_pred: Any) -> Any:
         every = ops.logsumexp(y_pred, axis=-1)
         right = ops.logsumexp(ops.where(y_true > 0, y_pred, -1e9), axis=-1)
         weight = ops.where(ops.max(y_true, axis=-1) > 0, smoothing, 1.0)
@@ -119,6 +119,6 @@ def loss(smoothing: float):
     return function
 
 
-def one_of_accuracy(y_true, y_pred):
-    """Share of pictures whose best label is one of the right ones."""
+def one_of_accuracy(y_true: Any, y_pred: Any) -> Any:
+    """1 for each image whose best label is right, else 0: shape (n,)."""
     return ops.max(y_true * ops.one_hot(ops.argmax(y_pred, axis=-1), y_true.shape[-1]), axis=-1)

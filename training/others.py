@@ -1,4 +1,4 @@
-"""Pictures that show none of the labels: plain, noise, patterns, pieces of photographs."""
+"""Images that show none of the labels: plain colors, noise, patterns, pieces of photographs."""
 
 import math
 
@@ -10,21 +10,23 @@ Rgb = NDArray[np.uint8]
 
 
 def other(photo: Image.Image, side: int, rng: np.random.Generator) -> Rgb:
-    """A picture of nothing, (side, side, 3), for training; `photo` lends its pieces."""
-    kind = (plain, noise, stripes, shapes, shuffled, shuffled)[int(rng.integers(6))]
-    return shuffled(photo, side, rng) if kind is shuffled else kind(side, rng)
+    """An image (side, side, 3) for training that shows none of the labels; pieces may come from `photo`."""
+    makers = (plain, noise, stripes, shapes)
+    # Two of six are pieces of a photograph.
+    number = int(rng.integers(6))
+    return makers[number](side, rng) if number < len(makers) else shuffled(photo, side, rng)
 
 
 def plain(side: int, rng: np.random.Generator) -> Rgb:
-    """One colour, at times in uneven light."""
-    picture = np.broadcast_to(rng.uniform(0, 255, 3), (side, side, 3))
+    """One color, sometimes in uneven light."""
+    image = np.broadcast_to(rng.uniform(0, 255, 3), (side, side, 3))
     if rng.random() < 0.5:
-        picture = picture * _ramp(side, rng)[..., None] ** rng.uniform(0, 1.5)
-    return _clipped(picture)
+        image = image * _ramp(side, rng)[..., None] ** rng.uniform(0, 1.5)
+    return _clipped(image)
 
 
 def noise(side: int, rng: np.random.Generator) -> Rgb:
-    """Random values on a grid of any coarseness, sharp or smooth."""
+    """Random values on a fine or coarse grid, sharp or smooth."""
     cells = int(2 ** rng.uniform(1, math.log2(side)))
     values = rng.normal(rng.uniform(60, 200), rng.uniform(10, 90), (cells, cells, 3 if rng.random() < 0.5 else 1))
     grid = Image.fromarray(_clipped(np.broadcast_to(values, (cells, cells, 3))))
@@ -33,7 +35,7 @@ def noise(side: int, rng: np.random.Generator) -> Rgb:
 
 
 def stripes(side: int, rng: np.random.Generator) -> Rgb:
-    """Stripes or checks of two colours."""
+    """Stripes or checks of two colors."""
     wave = np.sin(_ramp(side, rng) * rng.uniform(4, 120) + rng.uniform(0, 6))
     if rng.random() < 0.5:
         wave = wave * np.sin(_ramp(side, rng) * rng.uniform(4, 120))
@@ -42,47 +44,47 @@ def stripes(side: int, rng: np.random.Generator) -> Rgb:
 
 
 def shapes(side: int, rng: np.random.Generator) -> Rgb:
-    """A few polygons, ellipses and lines in random colours."""
-    picture = Image.fromarray(plain(side, rng))
-    draw = ImageDraw.Draw(picture)
+    """A few polygons, ellipses and lines in random colors."""
+    image = Image.fromarray(plain(side, rng))
+    draw = ImageDraw.Draw(image)
     for _ in range(int(rng.integers(1, 12))):
-        colour = tuple(int(value) for value in rng.integers(0, 256, 3))
+        color = tuple(int(value) for value in rng.integers(0, 256, 3))
         points = [(float(x), float(y)) for x, y in rng.uniform(-0.1 * side, 1.1 * side, (int(rng.integers(3, 6)), 2))]
         kind = rng.random()
         if kind < 0.4:
-            draw.polygon(points, fill=colour)
+            draw.polygon(points, fill=color)
         elif kind < 0.7:
             (left, right), (top, bottom) = (sorted(axis) for axis in zip(*points[:2], strict=True))
-            draw.ellipse((left, top, right, bottom), fill=colour)
+            draw.ellipse((left, top, right, bottom), fill=color)
         else:
-            draw.line(points, fill=colour, width=int(rng.integers(1, 8)))
-    return np.asarray(picture)
+            draw.line(points, fill=color, width=int(rng.integers(1, 8)))
+    return np.asarray(image)
 
 
 def shuffled(photo: Image.Image, side: int, rng: np.random.Generator) -> Rgb:
-    """Pieces of a photograph in another order: its colours and textures without its shape."""
+    """Pieces of a photograph in random order: its colors and textures without its shapes."""
     count = int(rng.integers(4, 9))
     piece = -(-side // count)
     whole = np.asarray(photo.convert("RGB").resize((piece * count, piece * count), Image.Resampling.BILINEAR))
     pieces = whole.reshape(count, piece, count, piece, 3).swapaxes(1, 2).reshape(-1, piece, piece, 3)
     if rng.random() < 0.4:
-        # Or a single piece, large: cloth or floor from near by.
+        # Or a single piece, enlarged: cloth or floor in close-up.
         near = Image.fromarray(pieces[int(rng.integers(len(pieces)))])
         return np.asarray(near.resize((side, side), Image.Resampling.BICUBIC))
     mixed = rng.permutation(pieces).reshape(count, count, piece, piece, 3).swapaxes(1, 2)
     return np.ascontiguousarray(mixed.reshape(whole.shape)[:side, :side])
 
 
-# What follows is never trained on: `evaluate` asks how sure a model is of textures that it has not met.
+# Training never uses the textures below: `evaluate` measures how confident a model is on images it has not seen.
 
 
 def white_noise(side: int, rng: np.random.Generator) -> Rgb:
-    """A random value for each pixel and colour."""
+    """A random value for each pixel and channel."""
     return rng.integers(0, 256, (side, side, 3), np.uint8)
 
 
 def clouds(side: int, rng: np.random.Generator) -> Rgb:
-    """Noise whose power falls with frequency, as in marble, fur and clouds."""
+    """Noise whose power decreases with frequency, as in marble, fur and clouds."""
     frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.fftfreq(side)[None, :])
     frequency[0, 0] = np.inf
     spectrum = np.fft.fft2(rng.normal(size=(side, side))) / frequency ** rng.uniform(0.7, 1.8)
@@ -92,18 +94,18 @@ def clouds(side: int, rng: np.random.Generator) -> Rgb:
 
 
 def cells(side: int, rng: np.random.Generator) -> Rgb:
-    """Stones: each pixel has the colour of its nearest centre, darker at the edge."""
-    centres = rng.uniform(0, side, (int(rng.integers(8, 120)), 2))
-    grid = np.stack(np.mgrid[:side, :side], axis=-1).reshape(-1, 1, 2)
-    distances = np.hypot(*(grid - centres).transpose(2, 0, 1))
+    """Stones: each pixel has the color of its nearest center, darker at the edge."""
+    centers = rng.uniform(0, side, (int(rng.integers(8, 120)), 2))
+    grid = np.moveaxis(np.mgrid[:side, :side], 0, -1).reshape(-1, 1, 2)
+    distances = np.hypot(*(grid - centers).transpose(2, 0, 1))
     two = np.partition(distances, 1, axis=1)
     edge = np.clip((two[:, 1] - two[:, 0]) / side * 40, 0.3, 1)
-    colours = rng.uniform(0, 255, 3) + rng.normal(0, rng.uniform(5, 60), (len(centres), 1))
-    return _clipped((colours[distances.argmin(axis=1)] * edge[:, None]).reshape(side, side, 3))
+    colors = rng.uniform(0, 255, 3) + rng.normal(0, rng.uniform(5, 60), (len(centers), 1))
+    return _clipped((colors[distances.argmin(axis=1)] * edge[:, None]).reshape(side, side, 3))
 
 
 def bricks(side: int, rng: np.random.Generator) -> Rgb:
-    """A wall or tiles, with joints."""
+    """A brick wall or tiles, with joints."""
     height = int(rng.integers(6, side // 3))
     width, joint = int(height * rng.uniform(1, 3)), int(rng.integers(1, 3))
     down, across = np.mgrid[:side, :side]
@@ -116,10 +118,10 @@ def bricks(side: int, rng: np.random.Generator) -> Rgb:
 
 
 def _ramp(side: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """From 0 to 1 across the picture, in a random direction."""
+    """From 0 to 1 across the image, in a random direction: shape (side, side)."""
     angle = rng.uniform(0, 2 * math.pi)
     down, across = np.mgrid[:side, :side] / (side - 1) - 0.5
-    return 0.5 + (math.cos(angle) * across + math.sin(angle) * down) / math.sqrt(2)
+    return np.asarray(0.5 + (math.cos(angle) * across + math.sin(angle) * down) / math.sqrt(2))
 
 
 def _clipped(values: NDArray[np.float64]) -> Rgb:

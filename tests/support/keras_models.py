@@ -1,8 +1,10 @@
-"""Keras models for test_build.py, made by the Python of .venv-training: `python -m tests.support.keras_models DIR`."""
+"""Keras models for test_build.py, saved by the Python of .venv-training: `python -m tests.support.keras_models DIR`."""
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
@@ -16,10 +18,10 @@ SHAPE = (32, 32, 3)
 
 
 def trained() -> keras.Model:
-    """Tells LABELS apart; takes pixels of 0 to 255 and gives logits."""
+    """A trained classifier of LABELS, from pixels of 0 to 255 to logits."""
     rng = np.random.default_rng(1)
     numbers = np.arange(900) % len(LABELS)
-    pictures = np.stack([np.asarray(drawn(LABELS[number], SHAPE[0], rng)) for number in numbers])
+    images = np.stack([np.asarray(drawn(LABELS[number], SHAPE[0], rng)) for number in numbers])
     model = keras.Sequential(
         [
             keras.Input(SHAPE),
@@ -32,7 +34,7 @@ def trained() -> keras.Model:
         ]
     )
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    model.fit(pictures, numbers, epochs=15, batch_size=32, verbose=0)
+    model.fit(images, numbers, epochs=15, batch_size=32, verbose=0)
     return model
 
 
@@ -59,7 +61,7 @@ def dividing() -> keras.Model:
     inputs = keras.Input(SHAPE)
     scaled = keras.applications.mobilenet_v2.preprocess_input(inputs)
     outputs = layers.Dense(len(LABELS))(layers.GlobalAveragePooling2D()(scaled))
-    return keras.Model({"picture": inputs}, {"scores": outputs})
+    return keras.Model({"image": inputs}, {"scores": outputs})
 
 
 def inverse_error() -> keras.Model:
@@ -79,16 +81,16 @@ def two_outputs() -> keras.Model:
     return keras.Model(inputs, [layers.Dense(len(LABELS))(flat), layers.Dense(1)(flat)])
 
 
-class Own(layers.Layer):
-    def call(self, x):
+class Own(layers.Layer):  # type: ignore[misc]  # Keras is not installed where mypy runs
+    def call(self, x: Any) -> Any:
         return x
 
 
-def twice(x):
+def twice(x: Any) -> Any:
     return x * 2
 
 
-MODELS = {
+MODELS: dict[str, Callable[[], keras.Model]] = {
     "trained": trained,
     "softmax": lambda: of((28, 28, 1), activation="softmax"),
     "flat": lambda: of((28, 28), layers.Rescaling(2.0, offset=-1)),

@@ -1,4 +1,4 @@
-"""Training on a dozen pictures, in seconds: the real code, the real network, the bundle that comes out."""
+"""Training on a dozen images, in seconds: the real code, the real network, and the bundle that comes out."""
 
 import csv
 import gzip
@@ -13,6 +13,7 @@ import pytest
 from lookbook.model.bundle import read_bundle
 from lookbook.model.inference import Classifier
 
+from tests.support.commands import SOURCES
 from tests.support.places import ROOT
 from tests.support.requirements import lacking
 
@@ -35,16 +36,18 @@ def run() -> Run:
         lacking("no Keras: make .venv-training/training", "TRAINING")
 
     def start(module: str, *arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
-        command = [PYTHON, "-m", f"training.{module}", *map(str, arguments)]
-        quiet = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=check, timeout=240, env=quiet)
+        command = [str(PYTHON), "-m", f"training.{module}", *map(str, arguments)]
+        environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": SOURCES}
+        return subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, check=check, timeout=240, env=environment
+        )
 
     return start
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Forty senders of a few photographs each: some in the folds that training uses, some in those it keeps apart."""
+    """Photographs by forty senders, of whom some are in the folds for training and some in those for testing."""
     folder = tmp_path_factory.mktemp("photos")
     with (folder / "index.csv").open("w", newline="") as file:
         rows = csv.writer(file)
@@ -70,7 +73,7 @@ def fashion(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(run: Run, photos: Path, fashion: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As `training/train` does it: a run, and another from its network at another size."""
+    """Two runs, as in `training/train`: one, and another that starts from its network at another size."""
     first, last = (tmp_path_factory.mktemp(name) for name in ("first", "last"))
     common = ("train", "lookbook-clothes", "--fashion", fashion, "--photos", photos, "--batch", 12)
     run(*common, "--work", first, "--steps", 4)
@@ -100,20 +103,24 @@ def test_a_small_run_becomes_a_bundle_with_its_figures(
     assert json.loads(measured) == bundle.manifest["metrics"]
 
 
-def test_a_run_that_was_cut_goes_on_where_it_was(run: Run, photos: Path, fashion: Path, tmp_path: Path) -> None:
+def test_an_interrupted_run_continues_from_its_checkpoint(
+    run: Run, photos: Path, fashion: Path, tmp_path: Path
+) -> None:
     arguments = ("train", "lookbook-clothes", "--fashion", fashion, "--photos", photos, "--work", tmp_path)
-    command = [PYTHON, "-m", "training.train", *map(str, arguments[1:]), "--steps", "16", "--batch", "12"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as cut:
-        assert cut.stdout
-        first = next(line for line in cut.stdout if line.startswith("epoch"))
-        cut.kill()
+    command = [str(PYTHON), "-m", "training.train", *map(str, arguments[1:]), "--steps", "16", "--batch", "12"]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | {"PYTHONPATH": SOURCES}, stdout=subprocess.PIPE, text=True
+    ) as interrupted:
+        assert interrupted.stdout
+        first = next(line for line in interrupted.stdout if line.startswith("epoch"))
+        interrupted.kill()
     assert first.startswith("epoch 1/")
     lines = run(*arguments, "--steps", 16, "--batch", 12).stdout.splitlines()
     assert next(line for line in lines if line.startswith("epoch")).startswith("epoch 2/")
     assert (tmp_path / "network.keras").exists()
 
 
-def test_what_cannot_be_read_is_said_in_one_line(run: Run, fashion: Path, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_one_line(run: Run, fashion: Path, tmp_path: Path) -> None:
     arguments = ("train", "lookbook-clothes", "--fashion", fashion, "--photos", tmp_path, "--work", tmp_path)
     refused = run(*arguments, check=False)
     assert refused.returncode == 2
