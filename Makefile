@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV = .venv
 TRAINING = .venv-training
 CLIENTS = .venv-clients
+DOCS = .venv-docs
 CURRENT := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' service/lookbook/__init__.py)
 CASSANDRA := cassandra:$(shell sed -n '/repository: cassandra/{n;s/.*tag: //p}' charts/lookbook/values.yaml)
 BUILDX = docker buildx build --platform linux/amd64,linux/arm64 --push
@@ -18,8 +19,8 @@ E2E_operation = tests/e2e/test_operation.py tests/e2e/test_skaffold.py
 E2E_docs = tests/e2e/test_docs.py tests/e2e/test_external.py
 E2E_all = tests/e2e
 
-.PHONY: setup help run test lint actionlint bench pages screenshots cassandra clients images load rendered e2e power-loss train lock \
-    release package login push clean
+.PHONY: setup help run test lint actionlint bench pages reference docs screenshots cassandra clients images load rendered \
+    e2e power-loss train lock release package login push clean
 
 setup: $(VENV)/serving ## make .venv from the locked requirements, with the command lookbook in it (the default)
 	@echo "Ready. Serve with 'make run', or classify at once:"
@@ -52,7 +53,14 @@ bench: $(VENV)/testing ## measure requests, CPU time and memory (wants wrk)
 pages: $(VENV)/testing ## measure the cost of a page at 1,000 and at 1,000,000 rows
 	$(VENV)/bin/python -m benchmarks.pages
 
-screenshots: $(VENV)/testing ## take the README's pictures of the page anew (wants chromium, fonts-inter and fonts-urw-base35)
+reference: $(VENV)/testing ## write the pages of docs/reference that are made from the code
+	PYTHONPATH=model-init $(VENV)/bin/python -m tools.reference
+
+docs: $(DOCS)/docs ## build the documentation as a website in site/; a dead link fails it
+	$(DOCS)/bin/python -m tools.website build/docs
+	$(DOCS)/bin/zensical build --clean --strict
+
+screenshots: $(VENV)/testing ## take the README's screenshots again (wants chromium, fonts-inter and fonts-urw-base35)
 	$(VENV)/bin/python -m tools.screenshots
 
 images: ## build the two container images
@@ -84,6 +92,7 @@ lock: $(VENV)/testing ## renew the locked requirements from pyproject.toml and r
 	    $(LOCK) - --output-file requirements-build.txt
 	$(LOCK) model-init/requirements.in --constraint requirements-dev.txt --output-file model-init/requirements.txt
 	$(LOCK) tests/support/clients.in --output-file requirements-clients.txt
+	$(LOCK) --group docs --output-file requirements-docs.txt
 
 release: ## write a new version wherever it is needed: make release VERSION=1.2.3
 	$(PYTHON) -m tools.release $(VERSION)
@@ -104,12 +113,13 @@ push: package ## build the container images for amd64 and arm64; push them and t
 	helm push build/lookbook-$(CURRENT).tgz oci://$(REGISTRY)/charts
 
 clean: ## remove the environments and what was built
-	rm -rf $(VENV) $(TRAINING) $(CLIENTS) build
+	rm -rf $(VENV) $(TRAINING) $(CLIENTS) $(DOCS) build site
 
 $(VENV)/serving: requirements.txt
 $(VENV)/testing: requirements-dev.txt
 $(TRAINING)/training: requirements-training.txt
 $(CLIENTS)/clients: requirements-clients.txt
+$(DOCS)/docs: requirements-docs.txt
 
 PIP = $(@D)/bin/pip --quiet --disable-pip-version-check
 $(VENV)/serving $(VENV)/testing $(TRAINING)/training: requirements-build.txt pyproject.toml
@@ -118,7 +128,7 @@ $(VENV)/serving $(VENV)/testing $(TRAINING)/training: requirements-build.txt pyp
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	touch $@
 
-$(CLIENTS)/clients:
+$(CLIENTS)/clients $(DOCS)/docs:
 	$(PYTHON) -m venv $(@D)
 	$(PIP) install --require-hashes --requirement $<
 	touch $@

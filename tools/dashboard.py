@@ -1,6 +1,6 @@
-"""Draws the chart's dashboard from what a Prometheus has: `.venv-training/bin/python -m tools.dashboard URL TARGET`.
+"""Draws the chart's dashboard with data from a Prometheus: `.venv-training/bin/python -m tools.dashboard URL TARGET`.
 
-It stands in for Grafana's own picture: the panels, questions and names are of the chart's file, the looks are not.
+It stands in for a screenshot of Grafana: panels, queries and names come from the chart's file, the looks do not.
 """
 
 import argparse
@@ -8,6 +8,7 @@ import io
 import json
 import re
 import time
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,29 +22,32 @@ from PIL import Image
 DASHBOARD = Path(__file__).parent.parent / "charts/lookbook/files/dashboard.json"
 COLUMNS = 24
 UNITS = {"s": ticker.EngFormatter("s"), "reqps": "{x:g}/s", "short": "{x:g}"}
-STEP = 10
+STEP_SECONDS = 10
+
+Series = dict[str, Any]  # `metric` and `values`, as Prometheus returns them
 
 mpl.use("Agg")
 
 
-def series(url: str, expression: str, begin: float, end: float) -> list[dict[str, Any]]:
-    """What Prometheus at `url` has for an expression: each its `metric` and its `values`."""
-    query = {"query": expression, "start": begin, "end": end, "step": STEP}
-    answer = requests.get(f"{url}/api/v1/query_range", query, timeout=30)
-    answer.raise_for_status()
-    return answer.json()["data"]["result"]
+def query(url: str, expression: str, begin: float, end: float) -> list[Series]:
+    """What Prometheus at `url` has for an expression between two times."""
+    parameters = {"query": expression, "start": str(begin), "end": str(end), "step": str(STEP_SECONDS)}
+    response = requests.get(f"{url}/api/v1/query_range", parameters, timeout=30)
+    response.raise_for_status()
+    series: list[Series] = response.json()["data"]["result"]
+    return series
 
 
-def draw(panel: dict[str, Any], axes: pyplot.Axes, ask: Any, variables: dict[str, str]) -> None:
-    """A panel's series, named as its targets say."""
-    colours = mpl.colormaps["tab20"].colors
-    axes.set_prop_cycle(color=colours[::2] + colours[1::2])
+def draw(panel: dict[str, Any], axes: Any, ask: Callable[[str], list[Series]], variables: Mapping[str, str]) -> None:
+    """Draw a panel's series, named as its targets say."""
+    colors = mpl.colormaps["tab20"].colors
+    axes.set_prop_cycle(color=colors[::2] + colors[1::2])
     for target in panel["targets"]:
         expression = re.sub(r"\$([a-z]+)", lambda found: variables[found[1]], target["expr"])
-        for found in sorted(ask(expression), key=lambda one: sorted(one["metric"].items())):
-            name = re.sub(r"{{(\w+)}}", lambda label, metric=found["metric"]: metric[label[1]], target["legendFormat"])
-            times, values = np.array(found["values"], float).T
-            axes.plot([datetime.fromtimestamp(at) for at in times], values, label=name, linewidth=1)
+        for series in sorted(ask(expression), key=lambda one: sorted(one["metric"].items())):
+            times, values = np.array(series["values"], float).T
+            label = legend(target["legendFormat"], series["metric"])
+            axes.plot([datetime.fromtimestamp(at) for at in times], values, label=label, linewidth=1)
     defaults = panel["fieldConfig"]["defaults"]
     axes.set_title(panel["title"], loc="left", fontsize=9)
     axes.set_ylim(bottom=defaults["min"])
@@ -56,10 +60,15 @@ def draw(panel: dict[str, Any], axes: pyplot.Axes, ask: Any, variables: dict[str
     axes.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.06), ncols=columns, fontsize=7, frameon=False)
 
 
+def legend(form: str, metric: Mapping[str, str]) -> str:
+    """Grafana's legendFormat with the labels of a series filled in."""
+    return re.sub(r"{{(\w+)}}", lambda label: metric[label[1]], form)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url", help="Prometheus, such as http://127.0.0.1:9090")
-    parser.add_argument("target", type=Path, help="the picture")
+    parser.add_argument("target", type=Path, help="file of the drawing")
     parser.add_argument("--namespace", default="default")
     parser.add_argument("--service", default="lookbook")
     parser.add_argument("--minutes", type=float, default=30)
@@ -67,8 +76,8 @@ def main() -> None:
     dashboard = json.loads(DASHBOARD.read_text())
     end = time.time()
 
-    def ask(expression: str) -> list[dict[str, Any]]:
-        return series(options.url, expression, end - options.minutes * 60, end)
+    def ask(expression: str) -> list[Series]:
+        return query(options.url, expression, end - options.minutes * 60, end)
 
     panels = dashboard["panels"]
     rows = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in panels)

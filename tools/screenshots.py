@@ -1,11 +1,12 @@
-"""Takes the README's pictures of the page: the shipped model, real photographs, a real browser."""
+"""Takes the README's screenshots: the shipped model, real photographs, a real browser."""
 
 import io
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, ViewportSize, expect
 
 from tests.support import browser
 from tests.support.running import Service
@@ -13,11 +14,14 @@ from tests.support.running import Service
 ROOT = Path(__file__).parent.parent
 PHOTOS = ROOT / "tests/data/photos"
 CLASSIFIED = [PHOTOS / f"{name}.jpg" for name in ("dress", "hat", "shoes")]
-SIZE = {"width": 1200, "height": 1040}
+SIZE = ViewportSize(width=1200, height=1040)
+
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 
 
-def take(chromium: Browser, service: Service, scheme: str) -> None:
-    """Classify a few pictures and take what is then to be seen."""
+def take(chromium: Browser, service: Service, scheme: Scheme) -> None:
+    """Classify a few images, and take a screenshot of the page."""
     for path in sorted(set(PHOTOS.glob("*.jpg")) - set(CLASSIFIED)):
         service.send(path.read_bytes())
     page = chromium.new_context(color_scheme=scheme, viewport=SIZE, device_scale_factor=1.5).new_page()
@@ -27,15 +31,15 @@ def take(chromium: Browser, service: Service, scheme: str) -> None:
     for image in page.locator(".card img, .tile img").all():
         expect(image).not_to_have_js_property("naturalWidth", 0)
     page.keyboard.press("Home")
-    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    screenshot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     # A palette takes a quarter of the bytes.
-    picture.quantize(256, kmeans=5).save(ROOT / f"docs/images/page-{scheme}.png", optimize=True)
+    screenshot.quantize(256, kmeans=5).save(ROOT / f"docs/images/page-{scheme}.png", optimize=True)
     page.context.close()
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, browser.chromium() as chromium:
-        for scheme in ("light", "dark"):
+        for scheme in SCHEMES:
             settings = {"workers": 1, "sqlite_path": Path(folder, f"{scheme}.sqlite")}
             service = Service(settings, Path(folder, f"{scheme}.log"))
             try:

@@ -1,4 +1,4 @@
-"""What docs/ says of a cluster, as it stands there."""
+"""The pages' commands for a cluster, run as they stand there."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from tests.support.places import PHOTOS, ROOT
 
 
 def records() -> dict[str, bytes]:
-    """Each thumbnail, by id."""
+    """Every thumbnail, by id."""
     items = requests.get(f"{URL}/v1/predictions", {"limit": 1000}, timeout=10).json()["items"]
     pictures = {}
     for item in items:
@@ -53,19 +53,19 @@ def test_backup_and_restore(cluster: Cluster, walk: Callable[..., str]) -> None:
 
 
 @pytest.mark.usefixtures("installed")
-def test_your_own_model(walk: Callable[..., str]) -> None:
+def test_a_model_rolled_out_and_back(walk: Callable[..., str]) -> None:
     with load() as running:
-        printed = walk("tutorials/own-model.md", "publish")
+        printed = walk("how-to/models.md", "publish")
         served()
         assert requests.get(f"{URL}/v1/model", timeout=10).json()["name"] == "fashion-mnist-mlp"
-        walk("tutorials/own-model.md", "back")
+        walk("how-to/models.md", "back")
         served()
     nothing_failed(running)
     # The command that the page gives is the one that publish prints.
     (line,) = [line for line in printed.splitlines() if line.startswith("roll it out: ")]
     words = line.removeprefix("roll it out: ").split()
     assert {word for word in words if not word.startswith(("--namespace", "e2e-"))} <= set(
-        (ROOT / "docs/tutorials/own-model.md").read_text().split()
+        (ROOT / "docs/how-to/models.md").read_text().split()
     )
 
 
@@ -82,3 +82,19 @@ def test_a_password(cluster: Cluster, walk: Callable[..., str], whose: str) -> N
     nothing_failed(running)
     assert password() != old
     assert classify() == "Shirt"
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_upgrade_and_back(walk: Callable[..., str]) -> None:
+    with load() as running:
+        walk("how-to/upgrade.md", "cluster")
+        walk("how-to/upgrade.md", "cluster-back")
+    nothing_failed(running)
+
+
+@pytest.mark.usefixtures("installed")
+def test_tokens(cluster: Cluster, walk: Callable[..., str]) -> None:
+    walk("how-to/tokens.md", "cluster")
+    assert requests.get(f"{URL}/v1/predictions", timeout=10).status_code == 401
+    cluster.helm("rollback", RELEASE, "--wait", "--timeout", "300s")
+    served()

@@ -62,7 +62,7 @@ def page_values(ring: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page's values, but for what is not on kind."""
     text = block(PAGE, "yaml")
     for old, new in {
-        "registry.example/": "",
+        "imageRegistry: registry.example": 'imageRegistry: ""',
         "cassandra-1.example,cassandra-2.example": ring,
         "replication: 3": "replication: 1",
         "serviceMonitor: true": "serviceMonitor: false",

@@ -14,6 +14,7 @@ from lookbook.model.inference import Classifier
 from lookbook.model.preprocessing import preprocess
 
 from tests.support.commands import SOURCES, lookbook
+from tests.support.pages import DOCS, block
 from tests.support.places import PHOTOS, ROOT
 from tests.support.requirements import lacking
 from tests.support.running import Service
@@ -152,22 +153,14 @@ def test_a_model_that_cannot_be_converted_is_refused_in_one_line(
     assert not list((folder / "models").glob(f"{name}/*"))
 
 
-def guide() -> list[str]:
-    """The commands in the README's section."""
-    section = (ROOT / "README.md").read_text().partition("## Your own model\n")[2].partition("\n## ")[0]
-    commands = re.search(r"^```\n(.*?)^```$", section, re.M | re.S)
-    assert commands
-    return commands[1].splitlines()
-
-
-def test_the_guide_leads_from_a_saved_model_to_a_prediction(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tutorial_leads_from_a_saved_model_to_a_prediction(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "bin").mkdir()
     (folder / "bin/lookbook").write_text(f'#!/bin/sh\nexec {shlex.quote(str(PYTHON))} -m lookbook "$@"\n')
     (folder / "bin/lookbook").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}/bin:{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", SOURCES)
     (folder / "trained.keras").rename(folder / "my_model.keras")
-    build, classify, serve = guide()
+    build, classify, serve = block(DOCS / "tutorials/own-model.md", "sh build").splitlines()
 
     def run(command: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True, timeout=300)

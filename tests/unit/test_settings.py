@@ -1,10 +1,6 @@
-import re
-
 import pytest
 from lookbook.errors import SettingsError
-from lookbook.settings import Settings, table
-
-from tests.support.places import ROOT
+from lookbook.settings import Settings
 
 
 def test_unset_settings_have_their_defaults() -> None:
@@ -55,8 +51,3 @@ def test_an_address_is_accepted(address: str) -> None:
 def test_a_bad_value_is_reported_with_its_name(name: str, value: str, message: str) -> None:
     with pytest.raises(SettingsError, match=f"{name}.*{message}"):
         Settings.from_environment({name: value})
-
-
-def test_the_readme_lists_every_setting_as_it_is() -> None:
-    rows = re.findall(r"^\| `(LOOKBOOK_\w+)` \| (.*?) \| (.*?) \|$", (ROOT / "README.md").read_text(), re.M)
-    assert rows == [(name, f"`{default}`" if default else "none", help) for name, default, help in table()]

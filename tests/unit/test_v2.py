@@ -1,6 +1,4 @@
 import json
-import re
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -36,7 +34,7 @@ from tests.support.inference import (
     tensor,
 )
 from tests.support.load import heavy
-from tests.support.places import BAG, CLOTHES, MLP, PHOTOS, ROOT
+from tests.support.places import BAG, CLOTHES, MLP, PHOTOS
 from tests.support.predictions import stored
 from tests.support.running import Service
 
@@ -246,20 +244,6 @@ def test_a_batch_of_large_images_holds_one_of_them_at_a_time(serve: Callable[...
     assert sending.result().status_code == 200
     # One image takes 72 MB decoded.
     assert most - before < 200_000_000
-
-
-def test_the_readmes_example_runs(serve: Callable[..., Service]) -> None:
-    service = serve(model=CLOTHES).ready()
-    (example,) = re.findall(r"^picture=.*?^curl .*?$", (ROOT / "README.md").read_text(), re.M | re.S)
-    command, promised = example.replace("http://127.0.0.1:8080", service.url).split("    # ")
-    run = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=30)
-    found, shown = (
-        [entry.split(":") for entry in entries]
-        for entries in (json.loads(run.stdout)["outputs"][0]["data"], json.loads(f"[{promised}]"))
-    )
-    assert found[0][1:] == shown[0][1:]
-    # The last digits depend on the processor.
-    assert [float(score) for score, *_ in found] == pytest.approx([float(score) for score, *_ in shown], abs=0.005)
 
 
 HEAD = b'{"inputs": [{"name": "image", "datatype": "FP32", "shape": [1, 96, 96, 3], "data": ['
