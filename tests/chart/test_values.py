@@ -98,10 +98,3 @@ def test_a_wrong_value_is_refused(setting: str, reason: str) -> None:
     result = helm_template("--set", setting)
     assert result.returncode != 0
     assert reason in result.stderr
-
-
-@pytest.mark.parametrize("release", ["1st", "a" * 41, "dotted.name"])
-def test_a_release_name_that_makes_bad_names_is_refused(release: str) -> None:
-    result = helm_template(release=release)
-    assert result.returncode != 0
-    assert "use at most 40 lowercase letters" in result.stderr

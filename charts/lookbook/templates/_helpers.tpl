@@ -1,6 +1,20 @@
+{{- /* What all names begin with: the name of the release, and nameOverride or an alias after it. */ -}}
+{{- define "lookbook.fullname" -}}
+{{- $name := .Release.Name }}
+{{- with .Values.nameOverride | default .Chart.Name }}
+  {{- $name = ternary $name (printf "%s-%s" $name .) (eq . "lookbook") }}
+{{- end }}
+{{- $name = .Values.fullnameOverride | default $name }}
+{{- /* Kubernetes allows 63 characters, 23 of which are for what we and it append. */}}
+{{- if gt (len $name) 40 }}
+  {{- $name = printf "%s-%s" (trunc 31 $name | trimSuffix "-") (sha256sum $name | trunc 8) }}
+{{- end }}
+{{- $name }}
+{{- end }}
+
 {{- /* The labels that select the release's pods. Immutable: never add a version here. */ -}}
 {{- define "lookbook.selector" -}}
-app.kubernetes.io/name: lookbook
+app.kubernetes.io/name: {{ .Values.nameOverride | default .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
@@ -16,7 +30,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 - name: LOOKBOOK_STORE
   value: cassandra
 - name: LOOKBOOK_CASSANDRA_CONTACT_POINTS
-  value: {{ .Values.cassandra.contactPoints | default (printf "%s-cassandra" .Release.Name) | quote }}
+  value: {{ .Values.cassandra.contactPoints | default (printf "%s-cassandra" (include "lookbook.fullname" .)) | quote }}
 - name: LOOKBOOK_CASSANDRA_PORT
   value: {{ .Values.cassandra.port | quote }}
 - name: LOOKBOOK_CASSANDRA_LOCAL_DC
