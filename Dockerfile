@@ -7,7 +7,7 @@ RUN python -m compileall -q /app && mkdir /data
 FROM python:3.13-slim-trixie AS service
 ARG VERSION=0.2.0
 LABEL org.opencontainers.image.title="lookbook" \
-      org.opencontainers.image.description="Classifies images and keeps every prediction" \
+      org.opencontainers.image.description="Classifies images and stores every prediction" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="$VERSION"
 COPY --from=build /packages /packages

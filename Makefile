@@ -28,7 +28,7 @@ setup: $(VENV)/serving ## make .venv from the locked requirements, with the comm
 	@echo "'make help' lists everything else."
 
 help: ## list these targets
-	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
 run: $(VENV)/serving ## serve on 127.0.0.1:8080, with SQLite and the bundled model
 	$(VENV)/bin/python -m lookbook serve
@@ -74,7 +74,7 @@ load: ## load the container images and Cassandra's into a kind cluster
 rendered: ## render the chart's defaults into k8s/rendered.yaml
 	helm template lookbook charts/lookbook > k8s/rendered.yaml
 
-e2e: $(VENV)/testing ## test on the cluster that kubectl points to, images loaded; E2E=smoke|install|faults|operation|docs
+e2e: $(VENV)/testing ## test on the cluster that kubectl points to, with the images loaded: make e2e E2E=smoke|install|faults|operation|docs
 	E2E=$(or $(E2E),all) $(VENV)/bin/python -m pytest --verbose $(or $(E2E_$(or $(E2E),all)),$(error E2E is one of smoke, install, faults, operation, docs))
 
 power-loss: $(VENV)/testing ## cut the power of three Cassandra nodes and count what is lost (wants root, Docker, xfsprogs and helm)
