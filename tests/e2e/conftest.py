@@ -62,7 +62,7 @@ def walk(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Callable
     def act(page: str, *names: str, files: Mapping[str, str] | None = None) -> str:
         for name, text in (files or {}).items():
             (folder / name).write_text(text)
-        return follow(ROOT / "docs" / page, *names, folder=folder, seconds=900, KUBECONFIG=str(config))
+        return follow(ROOT / "docs" / page, *names, folder=folder, environment={"KUBECONFIG": str(config)}, seconds=900)
 
     return act
 

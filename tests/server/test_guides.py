@@ -198,27 +198,28 @@ def test_tables_and_a_server_on_your_own_cassandra(tmp_path: Path, cassandra: Se
         "serve",
         folder=checkout(tmp_path),
         replaced={**port, **ours},
-        **settings,
-        **environment(options(cassandra)),
+        environment={**settings, **environment(options(cassandra))},
     )
 
 
 @pytest.mark.cassandra
 def test_tables_before_an_upgrade(tmp_path: Path, cassandra: Settings) -> None:
     login = environment(options(cassandra))
-    printed = follow(DOCS / "how-to/upgrade.md", "schema", folder=checkout(tmp_path), **login)
+    printed = follow(DOCS / "how-to/upgrade.md", "schema", folder=checkout(tmp_path), environment=login)
     assert printed == f"schema: keyspace {cassandra.cassandra_keyspace} is up to date\n"
 
 
 def test_an_upgrade_on_one_machine(tmp_path: Path) -> None:
     _, settings = on_a_free_port()
     folder = checkout(tmp_path)
-    follow(DOCS / "how-to/upgrade.md", "machine", folder=folder, replaced={"make run": "make run &"}, **settings)
+    follow(
+        DOCS / "how-to/upgrade.md", "machine", folder=folder, replaced={"make run": "make run &"}, environment=settings
+    )
 
 
 def test_tokens(tmp_path: Path) -> None:
     port, settings = on_a_free_port()
-    follow(DOCS / "how-to/tokens.md", "create", "use", folder=checkout(tmp_path), replaced=port, **settings)
+    follow(DOCS / "how-to/tokens.md", "create", "use", folder=checkout(tmp_path), replaced=port, environment=settings)
 
 
 def test_the_command_line(tmp_path: Path, serve: Callable[..., Service]) -> None:
@@ -235,7 +236,7 @@ def test_completion(tmp_path: Path) -> None:
         DOCS / "how-to/command-line.md",
         "completion",
         folder=checkout(tmp_path),
-        PATH=f"{tmp_path}/.venv/bin:{os.environ['PATH']}",
+        environment={"PATH": f"{tmp_path}/.venv/bin:{os.environ['PATH']}"},
     )
 
 
@@ -278,7 +279,7 @@ def test_traces(tmp_path: Path) -> None:
     with Collector(("127.0.0.1", 0), Handler) as collector:
         Thread(target=collector.serve_forever).start()
         replaced = {**port, ":4318": f":{collector.server_port}"}
-        follow(DOCS / "how-to/traces.md", "send", folder=checkout(tmp_path), replaced=replaced, **settings)
+        follow(DOCS / "how-to/traces.md", "send", folder=checkout(tmp_path), replaced=replaced, environment=settings)
         until(lambda: collector.received)
         collector.shutdown()
 
@@ -300,8 +301,8 @@ def proxy(tmp_path: Path, serve: Callable[..., Service]) -> Iterator[str]:
     config.write_text(
         f"user {getpass.getuser()}; pid {tmp_path}/pid; events {{}} http {{ access_log off; {own}\n{server} }}"
     )
-    command = ["nginx", "-p", tmp_path, "-e", tmp_path / "nginx.log", "-c", config, "-g", "daemon off;"]
-    with subprocess.Popen(command) as process:
+    command = ["nginx", "-p", ".", "-e", "nginx.log", "-c", config.name, "-g", "daemon off;"]
+    with subprocess.Popen(command, cwd=tmp_path) as process:
         until(lambda: process.poll() is not None or (tmp_path / "pid").exists())
         yield f"127.0.0.1:{port}"
         process.terminate()
@@ -314,8 +315,7 @@ def test_behind_a_proxy(tmp_path: Path, proxy: str) -> None:
         "try",
         folder=checkout(tmp_path / "checkout"),
         replaced={"lookbook.example": proxy},
-        CURL_CA_BUNDLE=certificate,
-        REQUESTS_CA_BUNDLE=certificate,
+        environment={"CURL_CA_BUNDLE": certificate, "REQUESTS_CA_BUNDLE": certificate},
     )
     assert re.fullmatch(r"Shirt.*shirt\.jpg\n", printed, re.DOTALL)
     with requests.Session() as client:

@@ -14,7 +14,7 @@ def test_the_quickstart(tmp_path: Path) -> None:
     port, settings = on_a_free_port()
     # What two terminals do at their own pace.
     paced = {"make run": "make run &", "curl": WAITING}
-    printed = follow(README, folder=checkout(tmp_path), replaced={**port, **paced}, **settings)
+    printed = follow(README, folder=checkout(tmp_path), replaced={**port, **paced}, environment=settings)
     (promised,) = re.findall(r"/api/tasks/upload    # (\w+)$", README.read_text(), re.MULTILINE)
     assert printed.splitlines()[-1] == promised
 
@@ -28,11 +28,16 @@ def test_the_readme_is_short_and_begins_with_a_prediction() -> None:
 def test_on_one_machine(tmp_path: Path) -> None:
     folder = checkout(tmp_path)
     port, settings = on_a_free_port()
-    follow(DOCS / "tutorials/one-machine.md", folder=folder, replaced={"0.0.0.0": "127.0.0.1", **port}, **settings)
+    follow(
+        DOCS / "tutorials/one-machine.md",
+        folder=folder,
+        replaced={"0.0.0.0": "127.0.0.1", **port},
+        environment=settings,
+    )
     assert (folder / "predictions.sqlite").exists()
 
 
 def test_your_own_model_on_one_machine(tmp_path: Path) -> None:
     port, settings = on_a_free_port()
     page = DOCS / "tutorials/own-model.md"
-    follow(page, "serve", "ask", folder=checkout(tmp_path), replaced=port, **settings)
+    follow(page, "serve", "ask", folder=checkout(tmp_path), replaced=port, environment=settings)

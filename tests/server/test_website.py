@@ -15,7 +15,7 @@ ZENSICAL = ROOT / ".venv-docs/bin/zensical"
 
 
 def build(folder: Path) -> "subprocess.CompletedProcess[str]":
-    command = [ZENSICAL, "build", "--clean", "--strict"]
+    command = [str(ZENSICAL), "build", "--clean", "--strict"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
 
 

@@ -25,13 +25,12 @@ def follow(
     *names: str,
     folder: Path,
     replaced: Mapping[str, str] | None = None,
-    before: str = "",
+    environment: Mapping[str, str] | None = None,
     seconds: float = 300,
-    **environment: str,
 ) -> str:
     """Run the page's blocks in one bash in `folder`; returns what they printed.
 
-    `replaced` maps text of the page to what runs instead, such as a free port. `before` runs first.
+    `replaced` maps text of the page to what runs instead, such as a free port.
     """
     found = list(_blocks(page.read_text(), names))
     assert found, f"{page}: no block to run"
@@ -40,7 +39,7 @@ def follow(
         found = [(script.replace(old, new), expected.replace(old, new)) for script, expected in found]
     outputs = [folder / f"block-{number}.txt" for number in range(len(found))]
     script = "\n".join(f"exec >{output} 2>&1\n{script}" for output, (script, _) in zip(outputs, found, strict=True))
-    code = _run(f"{before}\n{script}", folder, environment, seconds)
+    code = _run(script, folder, environment or {}, seconds)
     printed = [output.read_text() if output.exists() else "" for output in outputs]
     assert code == 0, f"{page} ended with {code}; its last blocks printed:\n" + "\n---\n".join(filter(None, printed))
     for (_, expected), text in zip(found, printed, strict=True):

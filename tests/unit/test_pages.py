@@ -8,6 +8,7 @@ from pathlib import Path
 import prometheus_client
 import pytest
 import yaml
+from lookbook.errors import RequestError
 from lookbook.http.openapi.document import document
 from lookbook.model.bundle import read_bundle
 from lookbook.telemetry import metrics
@@ -113,6 +114,13 @@ def test_every_endpoint_is_listed() -> None:
         for method in calls.keys() - {"parameters"}
     }
     assert set(first_column("reference/http.md", "Endpoints")) == described
+
+
+def test_every_error_is_listed() -> None:
+    listed = re.findall(r"^\| (\d+) \| `(\w+)` \|", (DOCS / "reference/http.md").read_text(), re.MULTILINE)
+    assert {
+        (str(error.status), error.code) for error in RequestError.__subclasses__() if hasattr(error, "status")
+    } <= set(listed)
 
 
 def test_the_digest_of_a_published_model_is_the_bundles() -> None:
