@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -148,7 +149,7 @@ def make_app(tmp_path: Path, classifier: Classifier) -> Iterator[Callable[..., F
     """Makes the app on SQLite, with any settings."""
     stores: list[Store] = []
 
-    def make(**options: object) -> Flask:
+    def make(**options: Any) -> Flask:
         stores.append(SqliteStore(str(tmp_path / "app.sqlite"), lambda _: None))
         return create_app(Settings(**options), classifier, stores[-1])
 
@@ -183,10 +184,10 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
 
 
 @pytest.fixture
-def altered(tmp_path: Path) -> Callable[[Callable[[dict], None]], Path]:
+def altered(tmp_path: Path) -> Callable[[Callable[[dict[str, Any]], None]], Path]:
     """Copies the smallest bundle with its manifest changed."""
 
-    def make(change: Callable[[dict], None]) -> Path:
+    def make(change: Callable[[dict[str, Any]], None]) -> Path:
         folder = tmp_path / "bundle"
         shutil.copytree(MLP, folder)
         manifest = json.loads((folder / "model.json").read_text())

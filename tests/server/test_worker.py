@@ -192,7 +192,7 @@ def test_a_truncated_body_is_400(serve: Callable[..., Service]) -> None:
         sock.shutdown(socket.SHUT_WR)
         text = read_all(sock)
     assert text.startswith(b"HTTP/1.1 400 ")
-    assert b"the body ended after %d of %d bytes" % (len(body), len(body) + 1) in text
+    assert b"the request body ended after %d of %d bytes" % (len(body), len(body) + 1) in text
     assert stored(service) == []
 
 

@@ -1,4 +1,4 @@
-"""/api/tasks: the short form, for curl."""
+"""/api/tasks: predictions in compact form, convenient with curl."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""The image in a request."""
+"""The image in a request, and the request's idempotency key."""
 
 import re
 

@@ -33,7 +33,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class InferRequest:
-    """`id` is chosen by the client and returned to it."""
+    """`id` is the client's, which the response repeats; None if it sent none."""
 
     id: str | None
     images: Sequence[ImageData]
@@ -67,7 +67,7 @@ def _split(body: bytes, length: str | None) -> tuple[bytes, memoryview]:
 
 def _parse(head: bytes, most_numbers: int) -> Any:
     if head.count(b",") > most_numbers + _MAX_MARKS:
-        raise InvalidRequest(f"the JSON has more numbers than the largest batch, {most_numbers}")
+        raise InvalidRequest(f"the JSON has more numbers than the largest batch needs, {most_numbers}")
     if sum(head.count(mark) for mark in (b"[", b"{", b'"')) > _MAX_MARKS:
         raise InvalidRequest("the JSON has too many lists, objects or strings; send one flat list or binary data")
     try:
@@ -109,7 +109,7 @@ def _output(entry: Any, binary: bool) -> Output:
     parameters = _get(entry, "parameters", dict, {})
     classes = _get(parameters, "classification", int, 0)
     if classes < 0 or (classes and name != SCORES):
-        raise InvalidRequest(f"classification must be a number of labels, and only on the output '{SCORES}'")
+        raise InvalidRequest(f"classification must be a number of labels, and is allowed only on the output '{SCORES}'")
     return Output(name, _get(parameters, "binary_data", bool, binary), classes or None)
 
 
@@ -119,7 +119,7 @@ def _images(tensor: Mapping[str, Any], rest: memoryview, spec: InputSpec, most: 
         raise InvalidRequest(f"unknown input {name[:100]!r}; send one named '{INPUT}'")
     if datatype != "BYTES" and datatype not in DTYPES:
         raise InvalidRequest(f"datatype must be BYTES, UINT8 or FP32, not {datatype[:100]!r}")
-    shape = [_checked(side, int, "each side of the shape") for side in _get(tensor, "shape", list)]
+    shape = [_checked(side, int, "each dimension of the shape") for side in _get(tensor, "shape", list)]
     sides = [spec.height, spec.width, spec.channels]
     if shape[1:] not in ([[], [1]] if datatype == "BYTES" else [sides]):
         wanted = "[n]" if datatype == "BYTES" else f"[n, {str(sides)[1:]}"
