@@ -65,3 +65,12 @@ pullSecrets:
   - name: {{ if kindIs "string" . }}{{ quote . }}{{ else }}{{ quote .name }}{{ end }}
 {{- end }}
 {{- end }}
+
+{{- /* Arguments: a pod block's securityContext, and the defaults for its keys. A key that is null is left out. */ -}}
+{{- define "lookbook.securityContext" -}}
+{{- $context := index . 1 }}
+{{- range $key, $value := index . 0 }}
+  {{- $context = kindIs "invalid" $value | ternary (omit $context $key) (merge (dict $key $value) $context) }}
+{{- end }}
+{{- toYaml $context }}
+{{- end }}
