@@ -20,6 +20,8 @@ def _text(default: str, help: str, check: Callable[[str], None] | None = None) -
     """`check` raises ValueError for a text that cannot be used."""
 
     def parse(text: str) -> str:
+        if default and not text.strip():
+            raise ValueError(f"must not be empty; leave it unset for {default}")
         if check:
             check(text)
         return text
@@ -60,6 +62,11 @@ def _check_store(text: str) -> None:
         raise ValueError("must be sqlite or cassandra")
 
 
+def _check_file(text: str) -> None:
+    if text == ":memory:":
+        raise ValueError("must be the path of a file; predictions in memory would not survive a restart")
+
+
 def _check_url(text: str) -> None:
     if text and not text.startswith(("http://", "https://")):
         raise ValueError("must be a URL that starts with http:// or https://")
@@ -73,7 +80,7 @@ class Settings:
     workers: int = _number(0, "number of worker processes; 0: one for each CPU of the quota")
     model: str = _text("models/lookbook-clothes/2.2.0", "folder of the model bundle")
     store: str = _text("sqlite", "where predictions are stored: sqlite or cassandra", _check_store)
-    sqlite_path: str = _text("lookbook.sqlite", "file of the SQLite store")
+    sqlite_path: str = _text("lookbook.sqlite", "file of the SQLite store", _check_file)
     cassandra_contact_points: str = _text("127.0.0.1", "host names or addresses of Cassandra nodes, comma-separated")
     cassandra_port: int = _number(9042, "CQL port of the nodes", minimum=1, maximum=65535)
     cassandra_local_dc: str = _text("datacenter1", "name of the local datacenter")

@@ -46,6 +46,11 @@ def test_an_address_is_accepted(address: str) -> None:
         ("LOOKBOOK_BIND", "127.0.0.1:99999", "must be <address>:<port>"),
         ("LOOKBOOK_BIND", "8080", "must be <address>:<port>"),
         ("LOOKBOOK_BIND", "::1:8080", "must be <address>:<port>"),
+        ("LOOKBOOK_BIND", "", "must not be empty"),
+        ("LOOKBOOK_MODEL", "", "must not be empty; leave it unset for models/"),
+        ("LOOKBOOK_CASSANDRA_CONTACT_POINTS", " ", "must not be empty"),
+        ("LOOKBOOK_SQLITE_PATH", "", "must not be empty; leave it unset for lookbook.sqlite"),
+        ("LOOKBOOK_SQLITE_PATH", ":memory:", "must be the path of a file"),
     ],
 )
 def test_a_bad_value_is_reported_with_its_name(name: str, value: str, message: str) -> None:

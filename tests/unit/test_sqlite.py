@@ -1,9 +1,13 @@
 """What only SQLite's store has to do by itself: remove what has expired, and open one file from many sides."""
 
 import multiprocessing
+import shutil
 import sqlite3
+import subprocess
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from multiprocessing.synchronize import Barrier
@@ -14,6 +18,8 @@ from lookbook.errors import StoreUnavailable
 from lookbook.prediction import Prediction, id_maker, sort_key
 from lookbook.store import Page, Query
 from lookbook.store.sqlite import SqliteStore
+from lookbook.store.sqlite.database import Database
+from lookbook.store.sqlite.writer import Writer
 
 from tests.support.predictions import made_at, walk
 from tests.support.running import until
@@ -40,9 +46,10 @@ def expire(path: Path, count: int) -> None:
 
 def rows_in(path: Path) -> tuple[int, int]:
     with closing(sqlite3.connect(path)) as connection:
-        return connection.execute(
+        counts: tuple[int, int] = connection.execute(
             "SELECT (SELECT count(*) FROM predictions), (SELECT count(*) FROM thumbnails)"
         ).fetchone()
+    return counts
 
 
 def put(path: Path) -> list[Prediction]:
@@ -100,3 +107,162 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     path.write_text("not a database" * 100)
     with pytest.raises(StoreUnavailable, match=r"store\.sqlite: file is not a database"):
         SqliteStore(str(path), lambda _: None)
+
+
+@pytest.fixture
+def read_only(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "read-only"
+    folder.mkdir()
+    (folder / "empty").touch()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("only root can mount a read-only file system")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_a_read_only_file_system_is_refused(read_only: Path) -> None:
+    with pytest.raises(StoreUnavailable, match=r"store\.sqlite: .*: set LOOKBOOK_SQLITE_PATH to a file in a folder"):
+        SqliteStore(str(read_only / "store.sqlite"), lambda _: None)
+
+
+def test_a_store_that_became_read_only_is_refused(tmp_path: Path) -> None:
+    put(tmp_path / "store.sqlite")
+    mount = ["mount", "--bind", str(tmp_path), str(tmp_path)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root can mount a read-only file system")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", tmp_path], check=True)
+        with pytest.raises(
+            StoreUnavailable, match="set LOOKBOOK_SQLITE_PATH to a file in a folder that this user can write"
+        ):
+            SqliteStore(str(tmp_path / "store.sqlite"), lambda _: None)
+    finally:
+        subprocess.run(["umount", "--lazy", tmp_path], check=True)
+
+
+@pytest.mark.parametrize("path", ["", "nowhere/store.sqlite"], ids=["a folder", "in no folder"])
+def test_a_path_that_is_no_file_is_refused(tmp_path: Path, path: str) -> None:
+    with pytest.raises(StoreUnavailable, match="unable to open database file"):
+        SqliteStore(str(tmp_path / path), lambda _: None)
+
+
+def remove(path: Path) -> None:
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+
+
+def replace(path: Path) -> None:
+    remove(path)
+    with opened(path) as store:
+        store.put(made_at(NOW - timedelta(hours=2)), None)
+
+
+def remove_folder(path: Path) -> None:
+    shutil.rmtree(path.parent)
+    path.parent.mkdir()
+
+
+@pytest.mark.parametrize("lose", [remove, replace, remove_folder, lambda path: Path(f"{path}-wal").unlink()])
+def test_what_is_acknowledged_is_in_the_file_at_the_path(tmp_path: Path, lose: Callable[[Path], None]) -> None:
+    path = tmp_path / "data/store.sqlite"
+    path.parent.mkdir()
+    with opened(path) as store:
+        store.put(made_at(NOW - timedelta(hours=1)), None)
+        lose(path)
+        acknowledged = made_at(NOW)
+        store.put(acknowledged, b"thumbnail")
+        listed = store.page(Query(10)).items
+    assert acknowledged in listed
+    with opened(path) as store:
+        assert store.page(Query(10)).items == listed
+
+
+def test_a_file_that_is_lost_during_a_write_is_not_acknowledged(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    database = Database(str(path), lambda _: None)
+
+    def lose(_: sqlite3.Connection) -> None:
+        remove(path)
+
+    with pytest.raises(StoreUnavailable, match="was removed or replaced; send the request again"):
+        Writer(database).run(lose)
+    database.close()
+
+
+def test_a_path_that_is_gone_is_reported_and_found_again(tmp_path: Path) -> None:
+    path = tmp_path / "data/store.sqlite"
+    path.parent.mkdir()
+    reports: list[float] = []
+    with closing(SqliteStore(str(path), reports.append)) as store:
+        shutil.rmtree(path.parent)
+        with pytest.raises(StoreUnavailable, match="unable to open database file"):
+            store.put(made_at(NOW), None)
+        assert "unable to open" in str(store.status().failure)
+        path.parent.mkdir()
+        store.put(made_at(NOW), None)
+    assert reports == [1, 0, 1]
+
+
+class Traced(Writer):
+    """Counts its transactions, and lets a test hold one of them open."""
+
+    def __init__(self, path: Path) -> None:
+        self.database = Database(str(path), lambda _: None)
+        super().__init__(self.database)
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        self.transactions = 0
+
+    def trace(self, statement: str) -> None:
+        self.transactions += statement.startswith("BEGIN")
+
+    def hold(self, connection: sqlite3.Connection) -> None:
+        connection.set_trace_callback(self.trace)
+        self.begun.set()
+        assert self.go_on.wait(10)
+
+    def run_together(self, *functions: Callable[[sqlite3.Connection], int]) -> list["Future[int]"]:
+        """Run them while an earlier transaction is open."""
+        with ThreadPoolExecutor(len(functions) + 1) as pool:
+            held = pool.submit(self.run, self.hold)
+            assert self.begun.wait(10)
+            running = [pool.submit(self.run, function) for function in functions]
+            until(lambda: len(self._waiting) == len(functions))
+            self.go_on.set()
+            held.result()
+        return running
+
+
+@pytest.fixture
+def traced(tmp_path: Path) -> Iterator[Traced]:
+    writer = Traced(tmp_path / "store.sqlite")
+    yield writer
+    writer.database.close()
+
+
+def note(name: int) -> Callable[[sqlite3.Connection], int]:
+    def write(connection: sqlite3.Connection) -> int:
+        connection.execute("INSERT INTO idempotency_keys VALUES (?, x'', x'', 9e9)", (str(name),))
+        return name
+
+    return write
+
+
+def noted(writer: Traced) -> int:
+    with writer.database.connection() as connection:
+        (count,) = connection.execute("SELECT count(*) FROM idempotency_keys WHERE expires > 0").fetchone()
+    return int(count)
+
+
+def test_writes_that_wait_share_a_transaction(traced: Traced) -> None:
+    done = traced.run_together(*(note(name) for name in range(10)))
+    assert [future.result() for future in done] == list(range(10))
+    assert noted(traced) == 10
+    assert traced.transactions <= 1  # on the connection that the first one had; others were not needed
+
+
+def test_a_write_that_fails_takes_no_other_with_it(traced: Traced) -> None:
+    failing, *done = traced.run_together(lambda _: 1 // 0, *(note(name) for name in range(10)))
+    with pytest.raises(ZeroDivisionError):
+        failing.result()
+    assert [future.result() for future in done] == list(range(10))
+    assert noted(traced) == 10

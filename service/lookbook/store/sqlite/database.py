@@ -1,5 +1,6 @@
-"""The SQLite file: its tables, a pool of connections, and transactions. Tests: tests/unit/test_sqlite.py."""
+"""The SQLite file: its tables, and a pool of connections to read from it. Tests: tests/unit/test_sqlite.py."""
 
+import os
 import queue
 import sqlite3
 import threading
@@ -11,10 +12,15 @@ from pathlib import Path
 from lookbook.errors import StoreUnavailable
 from lookbook.store import TIMEOUT_SECONDS
 
+WAIT_SECONDS = TIMEOUT_SECONDS / 2  # for another thread, and again for another process
+
 _CONNECTIONS = 4
-_WAIT_SECONDS = TIMEOUT_SECONDS / 2  # for another thread, and again for another process
 _OPEN_SECONDS = 10
 _RETRY_SECONDS = 0.02
+_PROBE = "INSERT OR REPLACE INTO idempotency_keys VALUES ('probe\n', x'', x'', 0)"  # the sweeper removes it
+
+# Device and inode of the file and of those that SQLite keeps beside it.
+Identity = tuple[tuple[int, int], ...]
 
 
 class Database:
@@ -23,53 +29,88 @@ class Database:
     def __init__(self, path: str, report: Callable[[float], None]) -> None:
         """`report` gets 1 while the database works and 0 while it fails.
 
-        Raises StoreUnavailable if the file cannot be opened.
+        Raises StoreUnavailable if the file cannot be opened or written.
         """
         self.failure: str | None = None  # why the last call failed, in one line; None if it succeeded
+        self._path = path
         self._report = report
-        # SQLite's own lock is not fair: one of several threads could wait for ever.
-        self._write_lock = threading.Lock()
+        self._opening = threading.Lock()
         self._free: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
-        try:
-            _create_tables(path)
-            for _ in range(_CONNECTIONS):
-                self._free.put(_connect(path))
-        except sqlite3.Error as error:
-            raise StoreUnavailable(f"{path}: {error}") from error
+        self._identity: Identity = ()
+        self._open()
         report(1)
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
-        """A connection of the pool, to read. Raises StoreUnavailable."""
+        """A connection of the pool. Raises StoreUnavailable, also if the file was removed or replaced meanwhile.
+
+        What was written to a removed file would be gone after a restart; the next call opens the path anew.
+        """
+        if not self._is_current(self._identity):
+            self._reopen()
+        pool, identity = self._free, self._identity
         try:
-            connection = self._free.get(timeout=_WAIT_SECONDS)
+            connection = pool.get(timeout=WAIT_SECONDS)
         except queue.Empty:
             raise StoreUnavailable("the store is busy") from None
         try:
             yield connection
+            if not self._is_current(identity):
+                raise StoreUnavailable(f"{self._path} was removed or replaced; send the request again")
             self._set_failure(None)
         except sqlite3.Error as error:
             self._set_failure(str(error))
             raise StoreUnavailable(f"the store is unavailable: {error}") from error
         finally:
-            self._free.put(connection)
-
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """A connection of the pool, to write; commits at the end. Raises StoreUnavailable."""
-        if not self._write_lock.acquire(timeout=_WAIT_SECONDS):
-            raise StoreUnavailable("the store is busy")
-        try:
-            with self.connection() as connection, connection:
-                connection.execute("BEGIN IMMEDIATE")
-                yield connection
-        finally:
-            self._write_lock.release()
+            pool.put(connection)
 
     def close(self) -> None:
         """Wait for the connections that are in use, and close all."""
         for _ in range(_CONNECTIONS):
             self._free.get().close()
+
+    def _open(self) -> None:
+        """Open all connections, or none."""
+        opened: list[sqlite3.Connection] = []
+        try:
+            _create_tables(self._path)
+            opened += [_connect(self._path) for _ in range(_CONNECTIONS)]
+            # Whether the path can be written shows only in a write.
+            opened[0].execute(_PROBE)
+        except sqlite3.Error as error:
+            for connection in opened:
+                connection.close()
+            raise StoreUnavailable(
+                f"{self._path}: {error}: set LOOKBOOK_SQLITE_PATH to a file in a folder that this user can write"
+            ) from error
+        self._free, self._identity = queue.SimpleQueue(), self._current_identity()
+        for connection in opened:
+            self._free.put(connection)
+
+    def _reopen(self) -> None:
+        with self._opening:
+            if self._is_current(self._identity):
+                return  # another thread has done it
+            if self._identity:
+                # First, because SQLite shares what it knows of a file among the connections of a process.
+                self.close()
+                self._identity = ()
+            try:
+                self._open()
+            except StoreUnavailable as error:
+                self._set_failure(str(error))
+                raise
+
+    def _is_current(self, identity: Identity) -> bool:
+        return bool(identity) and identity == self._current_identity()
+
+    def _current_identity(self) -> Identity:
+        """Empty if one of the files is missing."""
+        try:
+            found = [os.stat(self._path + suffix) for suffix in ("", "-wal", "-shm")]
+        except FileNotFoundError:
+            return ()
+        return tuple((stat.st_dev, stat.st_ino) for stat in found)
 
     def _set_failure(self, failure: str | None) -> None:
         if failure != self.failure:
@@ -94,6 +135,6 @@ def _create_tables(path: str) -> None:
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA synchronous = FULL")
     return connection

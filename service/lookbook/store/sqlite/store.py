@@ -12,6 +12,7 @@ from lookbook.prediction import Prediction, from_sort_key, sort_key
 from lookbook.store import KEY_SECONDS, MAX_ROWS, Page, Query, Status, build_page, deletion_key
 from lookbook.store.sqlite.database import Database
 from lookbook.store.sqlite.sweeper import Sweeper
+from lookbook.store.sqlite.writer import Writer
 
 _COLUMNS = "key, file_name, labels, scores, model_name, model_version"
 _NOT_EXPIRED = "(expires IS NULL OR expires > :now)"
@@ -24,31 +25,35 @@ class SqliteStore:
     def __init__(self, path: str, report: Callable[[float], None], retention: int = 0) -> None:
         """`report` gets 1 while the store is available and 0 while it is not; `retention` is in seconds, 0: no limit.
 
-        Raises StoreUnavailable if the file cannot be opened.
+        Raises StoreUnavailable if the file cannot be opened or written.
         """
         self._retention = retention
         self._database = Database(path, report)
-        self._sweeper = Sweeper(self._database)
+        self._writer = Writer(self._database)
+        self._sweeper = Sweeper(self._writer)
 
     def put(self, prediction: Prediction, thumbnail: bytes | None) -> None:
         self.put_all([(prediction, thumbnail)])
 
     def put_all(self, entries: Sequence[tuple[Prediction, bytes | None]]) -> None:
-        with self._database.transaction() as connection:
+        def write(connection: sqlite3.Connection) -> None:
             for prediction, thumbnail in entries:
                 self._insert(connection, prediction, thumbnail)
 
+        self._writer.run(write)
+
     def put_if_absent(self, prediction: Prediction, thumbnail: bytes | None) -> Prediction:
-        with self._database.transaction() as connection:
+        def write(connection: sqlite3.Connection) -> Prediction:
             stored = _get(connection, prediction.id)
-            if stored:
-                return stored
-            self._insert(connection, prediction, thumbnail)
-            return prediction
+            if stored is None:
+                self._insert(connection, prediction, thumbnail)
+            return stored or prediction
+
+        return self._writer.run(write)
 
     def claim(self, key: str, digest: bytes, id: UUID) -> tuple[UUID, bytes]:
-        now = time.time()
-        with self._database.transaction() as connection:
+        def write(connection: sqlite3.Connection) -> tuple[UUID, bytes]:
+            now = time.time()
             connection.execute("DELETE FROM idempotency_keys WHERE key = ? AND expires <= ?", (key, now))
             connection.execute(
                 "INSERT INTO idempotency_keys VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -57,7 +62,9 @@ class SqliteStore:
             known_id, known_digest = connection.execute(
                 "SELECT id, digest FROM idempotency_keys WHERE key = ?", (key,)
             ).fetchone()
-        return UUID(bytes=known_id), known_digest
+            return UUID(bytes=known_id), known_digest
+
+        return self._writer.run(write)
 
     def get(self, id: UUID) -> Prediction | None:
         with self._database.connection() as connection:
@@ -72,7 +79,7 @@ class SqliteStore:
         return row[0] if row else None
 
     def delete(self, id: UUID) -> bool:
-        with self._database.transaction() as connection:
+        def write(connection: sqlite3.Connection) -> bool:
             found = _get(connection, id) is not None
             connection.execute("DELETE FROM thumbnails WHERE key = ?", (sort_key(id),))
             connection.execute("DELETE FROM predictions WHERE key = ?", (sort_key(id),))
@@ -81,7 +88,9 @@ class SqliteStore:
                     "INSERT OR REPLACE INTO idempotency_keys VALUES (?, ?, ?, ?)",
                     (deletion_key(id), id.bytes, b"", time.time() + KEY_SECONDS),
                 )
-        return found
+            return found
+
+        return self._writer.run(write)
 
     def deleted(self, id: UUID) -> bool:
         with self._database.connection() as connection:

@@ -1,11 +1,12 @@
 """The thread that removes expired rows. Tests: tests/unit/test_sqlite.py."""
 
+import sqlite3
 import threading
 import time
 from contextlib import suppress
 
 from lookbook.errors import StoreUnavailable
-from lookbook.store.sqlite.database import Database
+from lookbook.store.sqlite.writer import Writer
 
 _INTERVAL_SECONDS = 1.0
 _PAUSE_SECONDS = 0.02  # between two batches, so that others can write
@@ -15,8 +16,8 @@ _BATCH_ROWS = 500
 class Sweeper:
     """Runs until stop(), whether or not anything is written."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="store-sweeper", daemon=True)
         self._thread.start()
@@ -34,11 +35,14 @@ class Sweeper:
 
     def _remove_batch(self) -> bool:
         """Remove some expired rows; return whether there were any."""
-        removed = 0
-        with self._database.transaction() as connection:
-            for table in ("predictions", "thumbnails", "idempotency_keys"):
-                removed += connection.execute(
-                    f"DELETE FROM {table} WHERE key IN (SELECT key FROM {table} WHERE expires <= ? LIMIT ?)",
-                    (time.time(), _BATCH_ROWS),
-                ).rowcount
-        return removed > 0
+        return self._writer.run(_remove_batch) > 0
+
+
+def _remove_batch(connection: sqlite3.Connection) -> int:
+    removed = 0
+    for table in ("predictions", "thumbnails", "idempotency_keys"):
+        removed += connection.execute(
+            f"DELETE FROM {table} WHERE key IN (SELECT key FROM {table} WHERE expires <= ? LIMIT ?)",
+            (time.time(), _BATCH_ROWS),
+        ).rowcount
+    return removed
