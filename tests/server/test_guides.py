@@ -209,6 +209,12 @@ def test_tables_before_an_upgrade(tmp_path: Path, cassandra: Settings) -> None:
     assert printed == f"schema: keyspace {cassandra.cassandra_keyspace} is up to date\n"
 
 
+def test_another_model_on_one_machine(tmp_path: Path) -> None:
+    port, settings = on_a_free_port()
+    page = DOCS / "how-to/models.md"
+    follow(page, "serve", "ask", folder=checkout(tmp_path), replaced=port, environment=settings)
+
+
 def test_an_upgrade_on_one_machine(tmp_path: Path) -> None:
     _, settings = on_a_free_port()
     folder = checkout(tmp_path)

@@ -35,9 +35,3 @@ def test_on_one_machine(tmp_path: Path) -> None:
         environment=settings,
     )
     assert (folder / "predictions.sqlite").exists()
-
-
-def test_your_own_model_on_one_machine(tmp_path: Path) -> None:
-    port, settings = on_a_free_port()
-    page = DOCS / "tutorials/own-model.md"
-    follow(page, "serve", "ask", folder=checkout(tmp_path), replaced=port, environment=settings)

@@ -14,7 +14,7 @@ from lookbook.model.inference import Classifier
 from lookbook.model.preprocessing import preprocess
 
 from tests.support.commands import SOURCES, lookbook
-from tests.support.pages import DOCS, block
+from tests.support.pages import DOCS, block, follow
 from tests.support.places import PHOTOS, ROOT
 from tests.support.requirements import lacking
 from tests.support.running import Service
@@ -160,7 +160,8 @@ def test_the_tutorial_leads_from_a_saved_model_to_a_prediction(folder: Path, mon
     monkeypatch.setenv("PATH", f"{folder}/bin:{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", SOURCES)
     (folder / "trained.keras").rename(folder / "my_model.keras")
-    build, classify, serve = block(DOCS / "tutorials/own-model.md", "sh build").splitlines()
+    page = DOCS / "tutorials/own-model.md"
+    build, classify, serve = (block(page, f"sh {name}").strip() for name in ("build", "try", "serve"))
 
     def run(command: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True, timeout=300)
@@ -173,8 +174,8 @@ def test_the_tutorial_leads_from_a_saved_model_to_a_prediction(folder: Path, mon
     assert "already exists and a bundle never changes" in again.stderr
     service = Service({}, folder / "log", command=("sh", "-c", f"exec env {serve}"), cwd=folder)
     try:
-        image = (folder / "image.png").read_bytes()
-        assert service.ready().send(image).json()["label"] == "square"
+        here = {"http://127.0.0.1:8080": service.ready().url}
+        assert follow(page, "ask", folder=folder, replaced=here).endswith("square")
     finally:
         service.stop()
 
