@@ -1,19 +1,21 @@
-"""Lookbook as `pip install .` or `pipx install .` puts it onto a machine."""
+"""A wheel built from the repository, installed as `pip install` or `pipx install` installs it."""
 
 import json
 import os
-import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
+from lookbook import __version__
 
+from tests.support.checkouts import copy_repository
 from tests.support.places import CLOTHES, PHOTOS, ROOT
 from tests.support.requirements import lacking
 from tests.support.running import Service
 
-# All but what belongs to the Python that runs the tests: pip may need a proxy or a certificate.
+# Without the variables of the Python that runs the tests; pip may need those for a proxy or a certificate.
 OURS = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "LOOKBOOK_"))}
 
 
@@ -31,50 +33,67 @@ def run(*command: object, cwd: Path, **environment: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def lookbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The installed command, in a venv of its own."""
-    folder = tmp_path_factory.mktemp("install")
-    tree = folder / "tree"
-    for name in ("service", "models"):
-        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copyfile(ROOT / name, tree / name)
-    run(sys.executable, "-m", "venv", "venv", cwd=folder)
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from a copy of the whole repository."""
+    folder = tmp_path_factory.mktemp("wheel")
+    tree = copy_repository(folder / "tree")
+    pip = (sys.executable, "-m", "pip")
     try:
-        run("venv/bin/pip", "download", "--quiet", "--no-deps", "setuptools", cwd=folder, **OURS)
+        run(*pip, "download", "--quiet", "--no-deps", "setuptools", cwd=folder, **OURS)
     except subprocess.CalledProcessError:
         lacking("pip finds no packages: it needs an index or a mirror")
-    run("venv/bin/pip", "install", "--quiet", "--no-compile", tree, cwd=folder, **OURS)
-    shutil.rmtree(tree)
+    run(*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", folder / "built", tree, cwd=folder, **OURS)
+    (built,) = (folder / "built").iterdir()
+    return built
+
+
+@pytest.fixture(scope="module")
+def lookbook(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The command, in a fresh environment into which the wheel was installed."""
+    folder = tmp_path_factory.mktemp("install")
+    run(sys.executable, "-m", "venv", "venv", cwd=folder)
+    run("venv/bin/pip", "install", "--quiet", "--no-compile", wheel, cwd=folder, **OURS)
     return folder / "venv/bin/lookbook"
 
 
-def test_a_photograph_is_classified_from_anywhere(lookbook: Path, tmp_path: Path) -> None:
-    record = json.loads(run(lookbook, "classify", "--json", PHOTOS / "hat.jpg", cwd=tmp_path))
-    assert (record["label"], record["model"]["name"]) == ("Hat", CLOTHES.parent.name)
+def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as opened:
+        names = set(opened.namelist())
+        license = opened.read(f"lookbook-{__version__}.dist-info/licenses/LICENSE")
+    assert {name.partition("/")[0] for name in names} == {"lookbook", f"lookbook-{__version__}.dist-info"}
+    sources = (path for path in (ROOT / "service/lookbook").rglob("*.*") if path.suffix != ".pyc")
+    assert {str(path.relative_to(ROOT / "service")) for path in sources} <= names
+    assert license == (ROOT / "LICENSE").read_bytes()
 
 
-def test_the_package_is_installed_whole_and_alone(lookbook: Path) -> None:
-    (installed,) = lookbook.parent.parent.glob("lib/*/site-packages")
-    sources = ROOT / "service"
-    files = {path.relative_to(sources) for path in (sources / "lookbook").rglob("*.*")}
-    expected = sorted(path for path in files if path.suffix != ".pyc")
-    assert [path for path in expected if not (installed / path).exists()] == []
-    (record,) = installed.glob("lookbook-*.dist-info/RECORD")
-    folders = {line.partition("/")[0] for line in record.read_text().splitlines() if not line.startswith("..")}
-    assert folders == {"lookbook", record.parent.name}
-    assert (record.parent / "licenses/LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+def test_installing_adds_one_package(lookbook: Path) -> None:
+    (record,) = lookbook.parent.parent.glob(f"lib/*/site-packages/lookbook-{__version__}.dist-info/RECORD")
+    folders = {line.partition("/")[0] for line in record.read_text().splitlines()}
+    # `..` is the command's script in bin/.
+    assert folders == {"..", "lookbook", record.parent.name}
+
+
+def test_a_photograph_is_classified_from_any_folder(lookbook: Path, tmp_path: Path) -> None:
+    prediction = json.loads(run(lookbook, "classify", "--json", PHOTOS / "hat.jpg", cwd=tmp_path))
+    assert (prediction["label"], prediction["model"]["name"]) == ("Hat", CLOTHES.parent.name)
+
+
+def test_the_package_runs_as_a_module(lookbook: Path, tmp_path: Path) -> None:
+    python = lookbook.with_name("python")
+    assert "Hat" in run(python, "-m", "lookbook", "classify", PHOTOS / "hat.jpg", cwd=tmp_path)
 
 
 def test_it_serves(lookbook: Path, tmp_path: Path) -> None:
     service = Service({"workers": 1}, tmp_path / "log", command=(lookbook, "serve"), cwd=tmp_path)
     try:
         service.ready()
-        record = json.loads(run(lookbook, "classify", "--json", PHOTOS / "hat.jpg", "--url", service.url, cwd=tmp_path))
+        prediction = json.loads(
+            run(lookbook, "classify", "--json", PHOTOS / "hat.jpg", "--url", service.url, cwd=tmp_path)
+        )
         listed = json.loads(run(lookbook, "history", "--json", "--url", service.url, cwd=tmp_path))
     finally:
         service.stop()
-    assert (record["label"], record["id"]) == ("Hat", listed["id"])
+    assert (prediction["label"], prediction["id"]) == ("Hat", listed["id"])
     assert (tmp_path / "lookbook.sqlite").exists()
 
 
