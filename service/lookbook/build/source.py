@@ -1,8 +1,8 @@
 """What `lookbook model build` is given. Imported without Keras. Tests: tests/unit/test_build.py."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from lookbook.model.bundle import BundleError
 
@@ -11,8 +11,7 @@ RANGES = {"0..255": (0.0, 1 / 255), "0..1": (0.0, 1.0), "-1..1": (0.5, 0.5)}
 RESIZES = ("stretch", "pad", "crop")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(NamedTuple):
     """A .keras file and what its owner knows about it.
 
     `pixels` is one of RANGES, or None to detect it; `images` are paths of images to compare the bundle with Keras.

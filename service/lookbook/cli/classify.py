@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from click.core import ParameterSource
 from lookbook import images
 from lookbook.cli import output
 from lookbook.cli.options import form_options, server_options
-from lookbook.cli.runner import Runner
 from lookbook.errors import RequestError, ServerUnreachable
 from lookbook.model.bundle import find_bundle, read_bundle
 from lookbook.model.quiet import quiet
@@ -27,15 +25,6 @@ Classify = Callable[[str, bytes], dict[str, Any]]
 
 SERVER_JOBS = 8
 WIDEST_PATH = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    url: str | None
-    token: str | None
-    bundle: Path | None
-    form: str | None
-    jobs: int | None
 
 
 @click.command()
@@ -50,7 +39,15 @@ class Options:
     help=f"Number of images at a time.  [default: {SERVER_JOBS} with a server, else one per CPU]",
 )
 @click.pass_context
-def classify(context: click.Context, /, paths: tuple[str, ...], **given: Any) -> None:
+def classify(
+    context: click.Context,
+    paths: tuple[str, ...],
+    url: str | None,
+    token: str | None,
+    bundle: Path | None,
+    form: str | None,
+    jobs: int | None,
+) -> None:
     """Classify images.
 
     PATH is an image file, a folder, or - for standard input. Folders are searched recursively for .jpg, .jpeg, .png
@@ -69,15 +66,19 @@ def classify(context: click.Context, /, paths: tuple[str, ...], **given: Any) ->
       2    the command line is wrong
       130  if interrupted; output is never cut mid-line
     """
-    options = Options(**given)
-    if options.bundle and context.get_parameter_source("url") is ParameterSource.COMMANDLINE:
+    if bundle and context.get_parameter_source("url") is ParameterSource.COMMANDLINE:
         raise click.UsageError("--url and --bundle cannot be used together")
     found = list(images.find(paths))
     if not found:
         raise click.UsageError(f"no images in {', '.join(map(click.format_filename, paths))}")
-    labels, one, jobs = _classifier(options)
+    if url and not bundle:
+        jobs = jobs or SERVER_JOBS
+        labels, one = _on_server(url, token)
+    else:
+        jobs = jobs or available_cpus()
+        labels, one = _on_this_machine(bundle or find_bundle(Settings().model), jobs)
     write = output.writer(
-        options.form,
+        form,
         ("path", *output.CELLS, "id", "created_at", "error"),
         {
             "path": min(WIDEST_PATH, max(output.width_of(click.format_filename(path)) for path in found)),
@@ -92,6 +93,9 @@ def classify(context: click.Context, /, paths: tuple[str, ...], **given: Any) ->
 
 def _classify_all(work: Callable[[str], output.Result], paths: list[str], jobs: int, write: output.Write) -> int:
     """Classify and write all images; returns how many failed."""
+    # Imported here: the other commands start faster without threads.
+    from lookbook.cli.runner import Runner
+
     report = _Report(write)
     try:
         with _progress(len(paths)) as report.advance:
@@ -131,14 +135,6 @@ def _result(classify: Classify, path: str) -> output.Result:
     except RequestError as error:
         code, message = error.code, str(error)
     return {"path": shown, "error": {"code": code, "message": message}}
-
-
-def _classifier(options: Options) -> tuple[list[str], Classify, int]:
-    """The labels, what classifies an image, and how many images at a time."""
-    if options.url and not options.bundle:
-        return *_on_server(options.url, options.token), options.jobs or SERVER_JOBS
-    jobs = options.jobs or available_cpus()
-    return *_on_this_machine(options.bundle or find_bundle(Settings().model), jobs), jobs
 
 
 def _on_server(url: str, token: str | None) -> tuple[list[str], Classify]:

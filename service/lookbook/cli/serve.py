@@ -1,7 +1,6 @@
 """`lookbook serve`: the HTTP service."""
 
 import os
-import textwrap
 
 import click
 
@@ -9,15 +8,18 @@ from lookbook.cli import output
 from lookbook.settings import Settings, table
 
 
-def _settings_help() -> str:
-    lines = []
-    for name, default, help in table():
-        lines.append(f"{name}  (default: {default or 'none'})")
-        lines.append(textwrap.fill(help, 76, initial_indent="    ", subsequent_indent="    "))
-    return "\b\nSettings, read from environment variables:\n" + "\n".join(lines)
+class _Command(click.Command):
+    """Explains the settings below the options."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Settings, read from environment variables"):
+            for name, default, help in table():
+                formatter.write_text(f"{name}  (default: {default or 'none'})")
+                with formatter.indentation():
+                    formatter.write_text(help)
 
 
-@click.command(epilog=_settings_help())
+@click.command(cls=_Command)
 def serve() -> None:
     """Classify images over HTTP and store every prediction."""
     # Imported here: the other commands start faster without it.
