@@ -21,7 +21,7 @@ PAGES = [README, *sorted(DOCS.rglob("*.md"))]
 GUIDES = [README, *sorted(DOCS.glob("tutorials/*.md")), *sorted(DOCS.glob("how-to/*.md"))]
 # Blocks of commands that no test of ours runs, and why.
 NOT_RUN = {
-    ("README.md", "docker"): "tests/server/test_install.py runs the same image",
+    ("README.md", "docker"): "tests/server/test_image.py does the same",
     ("README.md", "kubernetes"): "tests/e2e/test_smoke.py does the same",
     ("tutorials/kind.md", "cluster"): ".github/workflows/e2e.yaml does the same",
     ("tutorials/kind.md", "images"): ".github/workflows/e2e.yaml does the same",
