@@ -11,15 +11,15 @@ from tests.support.cluster_load import load, nothing_failed
 from tests.support.places import PHOTOS, ROOT
 
 
-def records() -> dict[str, bytes]:
+def stored() -> dict[str, bytes]:
     """Every thumbnail, by id."""
     items = requests.get(f"{URL}/v1/predictions", {"limit": 1000}, timeout=10).json()["items"]
-    pictures = {}
+    thumbnails = {}
     for item in items:
-        answer = requests.get(f"{URL}/v1/predictions/{item['id']}/thumbnail", timeout=10)
-        assert answer.status_code == 200
-        pictures[item["id"]] = answer.content
-    return pictures
+        response = requests.get(f"{URL}/v1/predictions/{item['id']}/thumbnail", timeout=10)
+        assert response.status_code == 200
+        thumbnails[item["id"]] = response.content
+    return thumbnails
 
 
 def test_on_kind(walk: Callable[..., str]) -> None:
@@ -40,15 +40,15 @@ def installed(cluster: Cluster, walk: Callable[..., str]) -> None:
 def test_backup_and_restore(cluster: Cluster, walk: Callable[..., str]) -> None:
     for path in sorted(PHOTOS.glob("*.jpg")):
         classify(path)
-    kept = records()
+    kept = stored()
     assert len(kept) > 12
     walk("how-to/backup.md", "kubernetes", "cassandra-backup")
     cluster.helm("uninstall", RELEASE, "--wait")
     cluster.kubectl("delete", "pvc", f"data-{RELEASE}-cassandra-0", "--wait")
     walk("tutorials/kind.md", "install")
-    assert len(records()) == 1
+    assert len(stored()) == 1
     walk("how-to/backup.md", "kubernetes", "cassandra-restore")
-    found = records()
+    found = stored()
     assert {id: found.get(id) for id in kept} == kept
 
 

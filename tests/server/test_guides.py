@@ -30,16 +30,16 @@ CLIENTS = ROOT / ".venv-clients/bin/python"
 IMAGES = [*sorted(PHOTOS.glob("*.jpg"))[:4], *sorted((MLP / "golden").glob("*.png"))]
 
 
-def records(service: Service) -> dict[str, tuple[bytes, bytes]]:
+def stored(service: Service) -> dict[str, tuple[bytes, bytes]]:
     """Each stored prediction and its thumbnail, by id."""
     paths = {id: f"{service.url}/v1/predictions/{id}" for id in service.all_ids()}
     return {id: (_body(path), _body(f"{path}/thumbnail")) for id, path in paths.items()}
 
 
 def _body(url: str) -> bytes:
-    answer = requests.get(url, timeout=10)
-    assert answer.status_code == 200, answer.text
-    return answer.content
+    response = requests.get(url, timeout=10)
+    assert response.status_code == 200, response.text
+    return response.content
 
 
 def test_backup_and_restore_of_sqlite(tmp_path: Path, serve: Callable[..., Service]) -> None:
@@ -48,7 +48,7 @@ def test_backup_and_restore_of_sqlite(tmp_path: Path, serve: Callable[..., Servi
     service = serve(**settings).ready()
     for image in IMAGES:
         service.send(image.read_bytes())
-    kept = records(service)
+    kept = stored(service)
     assert len(kept) == len(IMAGES)
     follow(DOCS / "how-to/backup.md", "sqlite-backup", folder=folder)
     service.send(IMAGES[0].read_bytes())
@@ -56,7 +56,7 @@ def test_backup_and_restore_of_sqlite(tmp_path: Path, serve: Callable[..., Servi
     service.process.wait()
     assert (folder / "lookbook.sqlite-wal").stat().st_size
     follow(DOCS / "how-to/backup.md", "sqlite-restore", folder=folder)
-    assert records(serve(**settings).ready()) == kept
+    assert stored(serve(**settings).ready()) == kept
 
 
 def options(settings: Settings, **changed: object) -> dict[str, object]:
@@ -73,7 +73,7 @@ def test_backup_and_restore_of_cassandra(
     service = serve(**options(cassandra)).ready()
     for image in IMAGES:
         service.send(image.read_bytes(), **{"Idempotency-Key": image.name})
-    kept = records(service)
+    kept = stored(service)
     assert len(kept) == len(IMAGES)
     follow(DOCS / "how-to/backup.md", "docker", "cassandra-backup", folder=tmp_path, replaced=names)
     service.stop()
@@ -83,7 +83,7 @@ def test_backup_and_restore_of_cassandra(
     since = service.send(IMAGES[0].read_bytes()).json()["id"]
     assert service.all_ids() == {since}
     follow(DOCS / "how-to/backup.md", "docker", "cassandra-restore", folder=tmp_path, replaced=names)
-    found = records(service)
+    found = stored(service)
     assert found.keys() == kept.keys() | {since}
     assert {id: found[id] for id in kept} == kept
     again = service.send(IMAGES[0].read_bytes(), **{"Idempotency-Key": IMAGES[0].name})
