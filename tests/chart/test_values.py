@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 
 import pytest
 from lookbook.model.bundle import read_bundle
@@ -23,14 +24,16 @@ def properties(schema: Object, prefix: str = "") -> dict[str, Object]:
     return found
 
 
-def paths(values: Object, prefix: str = "") -> set[str]:
-    found = set()
+def paths(values: Object, prefix: str = "") -> dict[str, object]:
+    """The values by their path, maps too."""
+    found: dict[str, object] = {}
     for name, entry in values.items():
-        found |= {prefix + name} | (paths(entry, f"{prefix}{name}.") if isinstance(entry, dict) else set())
+        found[prefix + name] = entry
+        found |= paths(entry, f"{prefix}{name}.") if isinstance(entry, dict) else {}
     return found
 
 
-def of_this_chart(names: set[str]) -> set[str]:
+def of_this_chart(names: Iterable[str]) -> set[str]:
     """Without what resources and images have in them."""
     return {name for name in names if not re.search(r"\bresources\.|\bimages\.\w+\.", name)}
 
@@ -43,10 +46,14 @@ def test_the_defaults_name_the_bundle_that_ships() -> None:
 
 def test_the_schema_describes_every_value() -> None:
     schema = properties(SCHEMA)
-    known = {name for name in schema if not name.startswith("settings.") and name not in ("enabled", "tags")}
-    assert of_this_chart(known) == of_this_chart(paths(default_values()))
+    values = paths(default_values())
+    inside_empty = tuple(f"{name}." for name, value in values.items() if value == {})
+    known = {name for name in schema if not name.startswith(inside_empty) and name not in ("enabled", "tags")}
+    assert of_this_chart(known) == of_this_chart(values)
     for name, entry in schema.items():
-        if entry.get("type") == "object" and not name.endswith(("global", "tags", "annotations", "requests", "limits")):
+        if entry.get("type") == "object" and not name.endswith(
+            ("global", "tags", "annotations", "requests", "limits", "scaleUp", "scaleDown", "commonLabels")
+        ):
             assert entry["additionalProperties"] is False, name
     settings = {name.removeprefix("settings.") for name in schema if name.startswith("settings.")}
     assert settings < set(Settings.__slots__)
@@ -88,8 +95,9 @@ def test_the_service_accepts_the_settings_that_are_rendered(values: list[object]
         ("model.digest=abc", "model/digest"),
         ("settings.no_such_setting=1", "no_such_setting"),
         ("service.port=80000", "service/port"),
-        ("cassandra.replication=3", "cassandra.replication is 3, but there are only 1 nodes: lower it"),
+        ("cassandra.replication=3", "cassandra.replication is 3, more than cassandra.nodes, which is 1"),
         ("autoscaling.minReplicas=11", "autoscaling.minReplicas is 11, more than autoscaling.maxReplicas"),
+        ("autoscaling.targetCPU=null", "set autoscaling.targetCPU or autoscaling.metrics"),
         ("ingress.enabled=true", "ingress.host is empty: set it"),
         ("httpRoute.enabled=true", "httpRoute.gateway.name is empty: set it"),
     ],

@@ -68,6 +68,26 @@ def schema_job(items: list[Object]) -> Object:
     return found
 
 
+def immutable(items: list[Object]) -> dict[str, Any]:
+    """What Kubernetes does not allow to change, by kind and name; None where everything may change."""
+    found: dict[str, Any] = {}
+    for item in items:
+        spec, kind, name = item.get("spec", {}), item["kind"], item["metadata"]["name"]
+        value = None
+        if kind in ("Deployment", "StatefulSet"):
+            value = {key: spec[key] for key in ("selector", "serviceName", "volumeClaimTemplates") if key in spec}
+        elif kind == "PersistentVolumeClaim":
+            value = spec
+        elif kind == "RoleBinding":
+            value = item["roleRef"]
+        elif kind == "Service":
+            value = {key: spec[key] for key in ("selector", "clusterIP") if key in spec}
+        elif kind == "Job":
+            name = name.rpartition("-")[0]
+        found[f"{kind} {name}"] = value
+    return found
+
+
 def default_values() -> Object:
     values: Object = yaml.safe_load((CHART / "values.yaml").read_text())
     return values
