@@ -1,12 +1,15 @@
 """The images that a command line names: files, folders and standard input."""
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
+# The names that nearly all images have; of other files, the first bytes tell.
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+_SIGNATURE = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP", re.DOTALL)
 STDIN = "-"
 # More than any accepted image; a limit, because a folder may hold files of any size.
 MAX_MB = 128
@@ -41,9 +44,19 @@ def _images_in(folder: str) -> Iterator[str]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
             path = os.path.join(parent, name)
-            if name.lower().endswith(SUFFIXES) and not name.startswith(".") and not _is_special(path):
+            if not name.startswith(".") and not _is_special(path) and _is_image(path):
                 yield path
     yield from unreadable
+
+
+def _is_image(path: str) -> bool:
+    if path.lower().endswith(SUFFIXES):
+        return True
+    try:
+        with Path(path).open("rb") as file:
+            return bool(_SIGNATURE.match(file.read(12)))
+    except OSError:
+        return False  # not by its name either
 
 
 def _is_special(path: str) -> bool:

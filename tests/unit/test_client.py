@@ -1,4 +1,5 @@
 import json
+import re
 import select
 import socket
 import subprocess
@@ -142,3 +143,43 @@ def test_a_lost_response_is_not_stored_twice(serve: Callable[..., Service]) -> N
     ended = lookbook("classify", BAG, "--url", unsteady.url, "--json")
     assert (ended.returncode, unsteady.swallowed) == (0, 1)
     assert service.all_ids() == {json_lines(ended.stdout)[0]["id"]}
+
+
+def test_a_proxy_is_named_and_bypassed_for_this_machine(serve: Callable[..., Service]) -> None:
+    service = serve().ready()
+    proxy: dict[str, Any] = {"http_proxy": "http://user:secret@127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    for url in (service.url, service.url.replace("127.0.0.1", "localhost")):
+        assert lookbook("classify", BAG, "--url", url, **proxy).returncode == 0
+    ended = lookbook("classify", BAG, "--url", "http://lookbook.invalid", **proxy)
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "lookbook: cannot reach http://lookbook.invalid through the proxy http://127.0.0.1:9: "
+        "[Errno 111] Connection refused\n"
+    )
+
+
+class _Proxy(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(407)
+        self.end_headers()
+
+
+def test_a_proxy_that_refuses_is_named() -> None:
+    with HTTPServer(("127.0.0.1", 0), _Proxy) as server:
+        threading.Thread(target=server.handle_request).start()
+        proxy = f"http://127.0.0.1:{server.server_port}"
+        ended = lookbook("classify", BAG, "--url", "http://lookbook.invalid", http_proxy=proxy)
+    assert (
+        ended.stderr == f"lookbook: http://lookbook.invalid through the proxy {proxy} responded 407 "
+        "Proxy Authentication Required\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:1", "http://lookbook.invalid", "http://[::1]:1", "https://127.0.0.1:1"]
+)
+def test_why_a_server_cannot_be_reached_is_plain_text(url: str) -> None:
+    ended = lookbook("classify", BAG, "--url", url)
+    reason = ended.stderr.removeprefix(f"lookbook: cannot reach {url}: ")
+    assert reason != ended.stderr
+    assert not re.search(r"[<>\"]|\)\)|object at|HTTPConnection", reason)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from lookbook.prediction import Prediction, id_maker
 from lookbook.store.sqlite import SqliteStore
 
@@ -97,3 +98,32 @@ def test_an_error_is_reported(arguments: list[str], code: int, complaint: str) -
     ended = history(None, *arguments)
     assert (ended.returncode, ended.stdout) == (code, "")
     assert complaint in ended.stderr
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kathmandu", "UTC"])
+def test_a_printed_time_finds_its_prediction(service: Service, zone: str) -> None:
+    stored = service.send(BAG.read_bytes()).json()["id"]
+    row = history(service, TZ=zone).stdout.splitlines()[1]
+    printed = row[:25]
+    assert datetime.fromisoformat(printed).utcoffset() is not None
+    assert abs(datetime.fromisoformat(printed) - datetime.now(UTC)).total_seconds() < 60
+    assert ids(history(service, "--json", "--since", printed, TZ=zone)) == [stored]
+    assert ids(history(service, "--json", "--until", printed, TZ=zone)) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["=1+1.jpg", "+1.jpg", "-1.jpg", "@SUM(A1).jpg", "\t=1.jpg", "\N{FULLWIDTH EQUALS SIGN}1.jpg"]
+)
+def test_no_cell_of_csv_is_a_formula(service: Service, name: str) -> None:
+    files = {"image": (name, BAG.read_bytes())}
+    requests.post(f"{service.url}/v1/predictions", files=files, timeout=10)
+    (row,) = csv.DictReader(history(service, "--csv").stdout.splitlines())
+    (prediction,) = json_lines(history(service, "--json").stdout)
+    assert row["file_name"] == f"'{prediction['file_name']}"
+    assert prediction["file_name"].strip() == name.strip()
+
+
+def test_two_forms_exclude_each_other() -> None:
+    ended = lookbook("history", "--csv", "--json")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "--json and --csv cannot be used together" in ended.stderr

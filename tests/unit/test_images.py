@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 from lookbook import images
+from PIL import Image
+
+from tests.support.images import encoded
 
 
 def test_folders_are_searched_and_hidden_files_left_out(tmp_path: Path) -> None:
@@ -36,3 +39,12 @@ def test_closed_standard_input_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(OSError, match="standard input is closed"):
         images.read("-")
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("name", ["a.jfif", "a.jpe", "a.jpg_large", "no-suffix", "a.txt"])
+def test_an_image_is_found_by_its_content(tmp_path: Path, format: str, name: str) -> None:
+    (tmp_path / name).write_bytes(encoded(Image.new("L", (9, 9)), format))
+    (tmp_path / "notes.txt").write_text("RIFF")
+    (tmp_path / "empty").touch()
+    assert list(images.find([str(tmp_path)])) == [str(tmp_path / name)]

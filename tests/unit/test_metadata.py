@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lookbook.errors import InvalidImage
+from lookbook.errors import InvalidImage, UnsupportedMediaType
 from lookbook.model.bundle import InputSpec
 from lookbook.model.decoding import decode
 from lookbook.model.metadata import strip
@@ -184,3 +184,9 @@ def test_truncated_pixels_are_refused(kind: str) -> None:
 def test_photographs_lose_nothing_but_metadata(path: Path) -> None:
     data = path.read_bytes()
     assert Image.open(io.BytesIO(strip(data))).tobytes() == Image.open(io.BytesIO(data)).tobytes()
+
+
+@pytest.mark.parametrize(("brand", "kind"), [(b"avif", "AVIF"), (b"heic", "HEIC"), (b"mif1", "HEIC")])
+def test_formats_of_phones_are_named(brand: bytes, kind: str) -> None:
+    with pytest.raises(UnsupportedMediaType, match=f"{kind} images are not supported; convert the file to JPEG"):
+        decode(b"\0\0\0\x18ftyp" + brand + bytes(100), SPEC, 25_000_000)

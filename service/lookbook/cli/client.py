@@ -4,11 +4,14 @@ import random
 import threading
 import uuid
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from requests.utils import get_environ_proxies, select_proxy
 from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util import Retry
 
@@ -37,6 +40,10 @@ class Client:
 
     def __init__(self, url: str, token: str | None) -> None:
         self._url = url.rstrip("/")
+        # requests would send them to a proxy, too.
+        self._proxies = {"no_proxy": _host(url)} if _is_loopback(_host(url)) else {}
+        proxy = _proxy(url, self._proxies)
+        self._server = f"{self._url} through the proxy {proxy}" if proxy else self._url
         self._bearer = _Bearer(token)
         self._local = threading.local()
 
@@ -68,7 +75,12 @@ class Client:
         """The JSON object that the server returns; it has a list under `key`."""
         try:
             response = self._session().request(
-                method, self._url + path, timeout=(CONNECT_SECONDS, READ_SECONDS), allow_redirects=False, **parts
+                method,
+                self._url + path,
+                timeout=(CONNECT_SECONDS, READ_SECONDS),
+                allow_redirects=False,
+                proxies=self._proxies,
+                **parts,
             )
             if response.status_code in (200, 201):
                 found = response.json()
@@ -81,11 +93,11 @@ class Client:
             raise self._foreign(f"{path} is not JSON") from error
         # requests does not wrap some of urllib3's errors, such as that of an invalid host name.
         except (requests.RequestException, HTTPError) as error:
-            raise ServerUnreachable(f"cannot reach {self._url}: {_reason(error)}") from error
-        raise _refusal(response)
+            raise ServerUnreachable(f"cannot reach {self._server}: {_reason(error)}") from error
+        raise _refusal(response, self._server)
 
     def _foreign(self, reason: str) -> Refused:
-        return Refused("not_lookbook", f"{self._url} is not a Lookbook server: {reason}")
+        return Refused("not_lookbook", f"{self._server} is not a Lookbook server: {reason}")
 
     def _session(self) -> requests.Session:
         """One per thread: requests does not promise that a session is thread-safe."""
@@ -140,7 +152,7 @@ def _retry(connect: int) -> Retry:
     )
 
 
-def _refusal(response: requests.Response) -> Refused:
+def _refusal(response: requests.Response, server: str) -> Refused:
     try:
         error = response.json()["error"]
         if response.status_code == 401:
@@ -152,11 +164,30 @@ def _refusal(response: requests.Response) -> Refused:
         moved = response.headers.get("Location")
         to = f", redirecting to {moved}" if moved else ""
         return Refused(
-            f"http_{response.status_code}", f"the server responded {response.status_code} {response.reason}{to}"
+            f"http_{response.status_code}", f"{server} responded {response.status_code} {response.reason}{to}"
         )
 
 
-def _reason(error: requests.RequestException | HTTPError) -> str:
-    """The last part of urllib3's message, without the names of its objects."""
-    cause = error.args[0] if error.args else error
-    return str(getattr(cause, "reason", cause)).rpartition(": ")[2]
+def _reason(error: BaseException) -> str:
+    """The last part of the message of the innermost error, without the names of urllib3's objects."""
+    cause: Any = error.args[0] if error.args and isinstance(error.args[0], BaseException) else error
+    while inner := getattr(cause, "original_error", None) or getattr(cause, "reason", None):
+        cause = inner
+    return str(cause).rpartition(": ")[2]
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _proxy(url: str, proxies: Mapping[str, str]) -> str | None:
+    """The proxy that the environment names for the URL, without its password."""
+    found = select_proxy(url, get_environ_proxies(url, proxies.get("no_proxy")))
+    return found and urlsplit(found)._replace(netloc=urlsplit(found).netloc.rpartition("@")[2]).geturl()

@@ -57,7 +57,7 @@ def history(
     write = output.writer(
         form,
         ("id", "created_at", "file_name", *output.CELLS),
-        {"created_at": 19, "label": max(map(len, labels)), "score": 6, "id": 36, "file_name": 0},
+        {"created_at": 25, "label": max(map(len, labels)), "score": 6, "id": 36, "file_name": 0},
     )
     for prediction in _predictions(client, filters, None if unlimited else limit):
         write(prediction)

@@ -39,6 +39,12 @@ def _token(_context: click.Context, _parameter: click.Parameter, value: str | No
     return value
 
 
+def _form(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value and context.params.get("form"):
+        raise click.UsageError("--json and --csv cannot be used together")
+    context.params["form"] = parameter.name if value else context.params.get("form")
+
+
 def server_options(default: str | None = None) -> Callable[[Command], Command]:
     """Adds --url and --token."""
 
@@ -71,8 +77,10 @@ def server_options(default: str | None = None) -> Callable[[Command], Command]:
 def form_options(command: Command) -> Command:
     """Adds --json and --csv, which become `form`."""
     for option in (
-        click.option("--csv", "form", flag_value="csv", help="Print CSV with a header line."),
-        click.option("--json", "form", flag_value="json", help="Print JSON Lines, one object per line."),
+        click.option("--csv", is_flag=True, callback=_form, expose_value=False, help="Print CSV with a header line."),
+        click.option(
+            "--json", is_flag=True, callback=_form, expose_value=False, help="Print JSON Lines, one object per line."
+        ),
     ):
         command = option(command)
     return command

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from lookbook.errors import LookbookError
@@ -13,6 +14,9 @@ from lookbook.errors import LookbookError
 # A prediction, or the error of one image, as JSON.
 Result = Mapping[str, Any]
 Write = Callable[[Result], None]
+
+# What begins a formula, also as a full-width character, which spreadsheets in Japanese and Chinese accept.
+_FORMULA_MARKS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
 
 CELLS = ("label", "score", "label_2", "score_2", "label_3", "score_3", "model", "version")
 
@@ -45,9 +49,14 @@ def _readable(result: Result) -> dict[str, str]:
     return {
         **{name: str(value) for name, value in _flat(result).items()},
         "score": f"{result['score']:6.1%}",
-        "created_at": str(result.get("created_at", ""))[:19].replace("T", " "),
+        "created_at": local_time(result["created_at"]) if "created_at" in result else "",
         "others": ", ".join(others),
     }
+
+
+def local_time(text: str) -> str:
+    """A time in RFC 3339 as local time with its offset, to the second, which --since and --until accept."""
+    return datetime.fromisoformat(text).astimezone().isoformat(" ", "seconds")
 
 
 def prepare_streams() -> None:
@@ -96,8 +105,13 @@ def _print(line: str) -> None:
 def _print_csv(cells: list[Any] | tuple[str, ...]) -> None:
     line = io.StringIO()
     # Before Python 3.13, only characters of the line terminator count as line breaks that need quotes.
-    csv.writer(line, lineterminator="\r\n").writerow(cells)
+    csv.writer(line, lineterminator="\r\n").writerow([_inert(cell) for cell in cells])
     _print(line.getvalue().removesuffix("\r\n"))
+
+
+def _inert(cell: Any) -> Any:
+    """A text that no spreadsheet runs as a formula. Source: OWASP, "CSV Injection"."""
+    return f"'{cell}" if isinstance(cell, str) and len(cell) > 1 and cell[0] in _FORMULA_MARKS else cell
 
 
 def _print_row(cells: Mapping[str, str], widths: Mapping[str, int]) -> None:

@@ -31,6 +31,12 @@ _GRAY_STEPS = {"L;2": 85, "L;4": 17}
 
 _CHECKSUM_ROWS = 256
 
+# What phones write, by the brand in the file. Source: https://mp4ra.org/registered-types/brands
+_PHONE_FORMATS = {
+    **dict.fromkeys((b"avif", b"avis"), "AVIF"),
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"),
+}
+
 # What Pillow's decoders raise for damaged files.
 _DECODER_ERRORS = (
     OSError,
@@ -89,6 +95,9 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     except _DECODER_ERRORS as error:
         if data.startswith((JPEG, PNG)) or is_webp(data):
             raise InvalidImage("the image is damaged at its beginning") from error
+        kind = _PHONE_FORMATS.get(data[8:12]) if data[4:8] == b"ftyp" else None
+        if kind:
+            raise UnsupportedMediaType(f"{kind} images are not supported; convert the file to JPEG") from error
         raise UnsupportedMediaType("the file is not a JPEG, PNG or WebP image") from error
 
 
