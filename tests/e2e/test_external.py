@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 import requests
@@ -92,4 +93,4 @@ def test_a_ring_and_models_of_one_s_own(
             client.headers["Authorization"] = f"Bearer {base64.b64decode(tokens).decode()}"
             answer = client.post(f"{URL}/v1/predictions", files={"image": picture}, timeout=10)
             assert answer.json()["label"] == "Shirt"
-            assert client.get(f"{URL}{answer.headers['Location']}", timeout=10).json() == answer.json()
+            assert client.get(urljoin(answer.url, answer.headers["Location"]), timeout=10).json() == answer.json()

@@ -314,6 +314,17 @@ def proxy(tmp_path: Path, serve: Callable[..., Service]) -> Iterator[str]:
         process.terminate()
 
 
+def listed(client: requests.Session, url: str) -> list[dict[str, str]]:
+    """Every task, by the links to the next page."""
+    found: list[dict[str, str]] = []
+    while url:
+        page = client.get(url, timeout=10)
+        assert page.status_code == 200
+        found += page.json()
+        url = urljoin(page.url, page.links["next"]["url"]) if "next" in page.links else ""
+    return found
+
+
 def test_behind_a_proxy(tmp_path: Path, proxy: str) -> None:
     page, certificate = DOCS / "how-to/proxy.md", str(tmp_path / "tls.crt")
     printed = follow(
@@ -328,8 +339,9 @@ def test_behind_a_proxy(tmp_path: Path, proxy: str) -> None:
         client.verify, client.trust_env = certificate, False
         url = f"https://{proxy}/lookbook/"
         sent = client.post(f"{url}v1/predictions", files={"image": IMAGES[0].read_bytes()}, timeout=10)
-        found = client.get(urljoin(url, sent.headers["Location"]), timeout=10)
+        found = client.get(urljoin(sent.url, sent.headers["Location"]), timeout=10)
         assert (sent.status_code, found.json()) == (201, sent.json())
+        assert [task["id"] for task in listed(client, f"{url}api/tasks?limit=1")][:1] == [sent.json()["id"]]
         links = re.findall(r'(?:href|src)="([^"#]+)"', client.get(url, timeout=10).text)
         assert len(links) > 5
         assert {client.get(urljoin(url, link), timeout=10).status_code for link in links} == {200}

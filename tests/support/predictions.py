@@ -3,6 +3,7 @@
 import io
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urljoin
 
 from flask.testing import FlaskClient
 from lookbook.prediction import Prediction, id_maker
@@ -28,6 +29,11 @@ def walk(store: Store, limit: int, **options: Any) -> list[Prediction]:
         if page.next is None:
             return found
         query = Query(limit, after=page.next, label=query.label, since=query.since, until=query.until)
+
+
+def location(response: TestResponse) -> str:
+    """The path that the response's Location names."""
+    return urljoin(response.request.path, response.headers["Location"])
 
 
 def stored(client: FlaskClient) -> list[dict[str, Any]]:

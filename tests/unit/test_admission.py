@@ -5,6 +5,7 @@ from flask import Flask, Response, send_file
 
 from tests.support.contract import Client
 from tests.support.places import BAG
+from tests.support.predictions import location
 
 
 def test_a_request_counts_until_its_response_is_sent(make_app: Callable[..., Flask]) -> None:
@@ -30,7 +31,7 @@ def test_no_response_leaves_its_request_counted(make_app: Callable[..., Flask]) 
 
     client = Client(app, app.response_class, undescribed={"/file", "/defect"})
     image: dict[str, Any] = {"data": BAG.read_bytes(), "content_type": "image/png"}
-    location = client.post("/v1/predictions", **image).headers["Location"]
+    path = location(client.post("/v1/predictions", **image))
     requests: list[tuple[str, str, dict[str, Any], int]] = [
         ("HEAD", "/v1/model", {}, 200),
         ("OPTIONS", "/v1/model", {}, 200),
@@ -41,7 +42,7 @@ def test_no_response_leaves_its_request_counted(make_app: Callable[..., Flask]) 
         ("PUT", "/v1/model", {}, 405),
         ("POST", "/v1/predictions", {**image, "headers": {"Sec-Fetch-Site": "cross-site"}}, 403),
         ("POST", "/v1/predictions", {**image, "data": bytes(1001)}, 413),
-        ("DELETE", location, {}, 204),
+        ("DELETE", path, {}, 204),
     ]
     for method, path, options, status in requests:
         assert client.open(path, method=method, **options).status_code == status, (method, path)

@@ -1,10 +1,11 @@
 import re
+from urllib.parse import urljoin
 
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from tests.support.places import BAG
-from tests.support.predictions import error_of, post_image
+from tests.support.predictions import error_of, location, post_image
 
 
 def upload(client: FlaskClient, name: str = "bag.png", key: str | None = None) -> TestResponse:
@@ -19,7 +20,7 @@ def test_the_response_is_the_label_and_nothing_else(client: FlaskClient) -> None
 
 
 def test_a_task_is_one_object(client: FlaskClient) -> None:
-    task = client.get(upload(client).headers["Location"]).get_json()
+    task = client.get(location(upload(client))).get_json()
     assert list(task) == ["id", "time", "image_name", "class_name"]
     assert (task["image_name"], task["class_name"]) == ("bag.png", "Bag")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}", task["time"])
@@ -36,7 +37,7 @@ def test_pages_are_linked(client: FlaskClient) -> None:
         response = client.get(url)
         found += [task["image_name"] for task in response.get_json()]
         match = re.fullmatch(r'<(.+)>; rel="next"', response.headers.get("Link", ""))
-        url = match.group(1) if match else ""
+        url = urljoin(url, match.group(1)) if match else ""
     assert found == names[::-1]
 
 

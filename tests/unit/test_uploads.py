@@ -1,3 +1,4 @@
+import gzip
 import io
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,7 @@ from PIL import Image
 
 from tests.support.images import BOMB, encoded
 from tests.support.places import BAG, PHOTOS
-from tests.support.predictions import error_of, post_image, stored
+from tests.support.predictions import error_of, location, post_image, stored
 
 GIF = encoded(Image.new("L", (9, 9)), "GIF")
 
@@ -65,7 +66,7 @@ def test_a_bad_form_is_refused_and_nothing_is_stored(
     "name", ["../../etc/passwd", "/etc/shadow", "x" * 300, "na\u00efve \N{SNOWMAN}.png", "%00", "' OR 1=1"]
 )
 def test_a_file_name_is_stored_as_text(client: FlaskClient, name: str) -> None:
-    assert client.get(post_image(client, name=name).headers["Location"]).get_json()["file_name"] == name
+    assert client.get(location(post_image(client, name=name))).get_json()["file_name"] == name
 
 
 def multipart(head: bytes, data: bytes | None = None) -> dict[str, Any]:
@@ -131,5 +132,15 @@ def test_a_palette_image_without_its_palette_is_refused(client: FlaskClient) -> 
 def test_a_body_over_the_limit_is_refused(make_app: Callable[..., Flask]) -> None:
     client = make_app(max_bytes=1000).test_client()
     response = post_image(client, bytes(1000))
-    assert error_of(response) == (413, "image_too_large", "the request body is larger than 1000 bytes")
+    assert error_of(response) == (413, "image_too_large", "the request body is larger than 1 kB")
     assert client.post("/v1/predictions", data=bytes(1001), content_type="image/png").status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/v1/predictions", "/api/tasks/upload"])
+@pytest.mark.parametrize("encoding", ["gzip", "br", "aws-chunked"])
+def test_compressed_bodies_are_refused(client: FlaskClient, path: str, encoding: str) -> None:
+    data = gzip.compress(BAG.read_bytes())
+    kind = "image/png" if path.startswith("/v1") else "multipart/form-data; boundary=x"
+    response = client.post(path, data=data, content_type=kind, headers={"Content-Encoding": encoding})
+    assert error_of(response)[:2] == (415, "unsupported_media_type")
+    assert "compressed request bodies are not supported" in error_of(response)[2]

@@ -13,7 +13,7 @@ from lookbook.store import Store
 from PIL import Image
 
 from tests.support.places import BAG, MLP
-from tests.support.predictions import error_of, post_image, stored
+from tests.support.predictions import error_of, location, post_image, stored
 from tests.support.running import until
 
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-1[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -26,14 +26,14 @@ def test_an_image_is_classified_and_its_prediction_stored(client: FlaskClient) -
     assert response.status_code == 201
     assert list(prediction) == ["id", "created_at", "file_name", "label", "score", "top", "model"]
     assert ID.fullmatch(prediction["id"])
-    assert response.headers["Location"] == f"/v1/predictions/{prediction['id']}"
+    assert location(response) == f"/v1/predictions/{prediction['id']}"
     assert (prediction["label"], prediction["file_name"]) == ("Bag", "bag.png")
     assert prediction["model"] == {"name": "fashion-mnist-mlp", "version": "2.2.0"}
     assert prediction["top"][0] == {"label": prediction["label"], "score": prediction["score"]}
     assert len(prediction["top"]) == 3
     age = datetime.now(UTC) - datetime.fromisoformat(prediction["created_at"])
     assert timedelta(0) <= age < timedelta(seconds=10)
-    assert client.get(response.headers["Location"]).get_json() == prediction
+    assert client.get(location(response)).get_json() == prediction
     assert stored(client) == [prediction]
 
 
@@ -44,24 +44,24 @@ def test_an_image_can_be_the_raw_body(client: FlaskClient) -> None:
 
 
 def test_a_thumbnail_is_stored(client: FlaskClient) -> None:
-    location = post_image(client).headers["Location"]
-    response = client.get(f"{location}/thumbnail")
+    path = location(post_image(client))
+    response = client.get(f"{path}/thumbnail")
     assert response.content_type == "image/webp"
     assert max(Image.open(io.BytesIO(response.data)).size) <= 96
 
 
 def test_no_thumbnail_is_stored_if_they_are_off(make_app: Callable[..., Flask]) -> None:
     client = make_app(thumbnails=False).test_client()
-    location = post_image(client).headers["Location"]
-    assert error_of(client.get(f"{location}/thumbnail"))[:2] == (404, "not_found")
+    path = location(post_image(client))
+    assert error_of(client.get(f"{path}/thumbnail"))[:2] == (404, "not_found")
 
 
 def test_a_deleted_prediction_is_gone(client: FlaskClient) -> None:
-    location = post_image(client).headers["Location"]
-    assert client.delete(location).status_code == 204
-    assert client.get(location).status_code == 404
-    assert client.get(f"{location}/thumbnail").status_code == 404
-    assert client.delete(location).status_code == 404
+    path = location(post_image(client))
+    assert client.delete(path).status_code == 204
+    assert client.get(path).status_code == 404
+    assert client.get(f"{path}/thumbnail").status_code == 404
+    assert client.delete(path).status_code == 404
     assert stored(client) == []
 
 
@@ -99,11 +99,11 @@ def test_a_key_with_other_bytes_is_refused(client: FlaskClient) -> None:
 
 def test_a_key_does_not_bring_back_a_deleted_prediction(store: Store, classifier: Classifier) -> None:
     client = create_app(Settings(), classifier, store).test_client()
-    location = post_image(client, key="one").headers["Location"]
-    assert client.delete(location).status_code == 204
+    path = location(post_image(client, key="one"))
+    assert client.delete(path).status_code == 204
     for _ in range(2):
         assert error_of(post_image(client, key="one"))[:2] == (410, "gone")
-    assert client.get(location).status_code == 404
+    assert client.get(path).status_code == 404
     assert stored(client) == []
     assert post_image(client, key="two").status_code == 201
 
@@ -112,8 +112,8 @@ def test_a_key_does_not_bring_back_an_expired_prediction(
     open_store: Callable[..., Store], classifier: Classifier
 ) -> None:
     client = create_app(Settings(retention=2), classifier, open_store(retention=2)).test_client()
-    location = post_image(client, key="one").headers["Location"]
-    until(lambda: client.get(location).status_code == 404)
+    path = location(post_image(client, key="one"))
+    until(lambda: client.get(path).status_code == 404)
     assert error_of(post_image(client, key="one"))[:2] == (410, "gone")
     assert stored(client) == []
 

@@ -198,7 +198,7 @@ def test_every_error_has_the_format_of_the_protocol(make_app: Callable[..., Flas
     for response in (client.get(f"{MODEL}/infer"), client.post("/v2")):
         check_refused(response, 405, "not allowed")
         assert response.headers["Allow"]
-    check_refused(client.post(f"{MODEL}/infer", data=bytes(1001)), 413, "larger than 1000 bytes")
+    check_refused(client.post(f"{MODEL}/infer", data=bytes(1001)), 413, "larger than 1 kB")
     check_refused(client.post(f"{MODEL}/infer", headers={"Sec-Fetch-Site": "cross-site"}), 403, "other sites")
     check_refused(client.post(f"{MODEL}/infer", headers={"Idempotency-Key": "k"}), 400, "/v1/predictions does")
     check_refused(client.post(f"{MODEL}/infer", headers={"Content-Encoding": "gzip"}), 415, "compressed")

@@ -7,13 +7,13 @@ from flask import Request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from lookbook.errors import ImageTooLarge, InvalidRequest
+from lookbook.errors import ImageTooLarge, InvalidRequest, UnsupportedMediaType
 
 _CHUNK = 64 * 1024
 
 
 def read_body(request: Request) -> bytes:
-    """The whole body; raises InvalidRequest, ImageTooLarge or BodyTimeout."""
+    """The whole body; raises InvalidRequest, ImageTooLarge, UnsupportedMediaType or BodyTimeout."""
     body = io.BytesIO()
     for chunk in read_chunks(request):
         body.write(chunk)
@@ -23,7 +23,9 @@ def read_body(request: Request) -> bytes:
 
 
 def read_chunks(request: Request) -> Iterator[bytes]:
-    """The body as it arrives, in chunks of up to 64 KiB; raises InvalidRequest, ImageTooLarge or BodyTimeout."""
+    """The body as it arrives, in chunks of up to 64 KiB; raises the errors of read_body()."""
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise UnsupportedMediaType("compressed request bodies are not supported; send the image itself")
     while chunk := _read_chunk(request):
         yield chunk
 
@@ -32,6 +34,14 @@ def _read_chunk(request: Request) -> bytes:
     try:
         return request.stream.read(_CHUNK)
     except RequestEntityTooLarge as error:
-        raise ImageTooLarge(f"the request body is larger than {request.max_content_length} bytes") from error
+        raise ImageTooLarge(f"the request body is larger than {_size(request.max_content_length or 0)}") from error
     except ParseException as error:
         raise InvalidRequest(f"the chunked request body is malformed: {error}") from error
+
+
+def _size(number: int) -> str:
+    """A number of bytes in the unit that people use for it."""
+    for unit, factor in (("MB", 1_000_000), ("kB", 1_000)):
+        if number >= factor:
+            return f"{number / factor:.3g} {unit}"
+    return f"{number} bytes"

@@ -32,9 +32,9 @@ def read_query(arguments: MultiDict[str, str], names: frozenset[str]) -> Query:
     )
 
 
-def next_url(path: str, arguments: MultiDict[str, str], cursor: UUID) -> str:
-    """The URL of the same listing, beginning at `cursor`."""
-    return f"{path}?{urlencode({**arguments.to_dict(), 'cursor': str(cursor)})}"
+def next_url(arguments: MultiDict[str, str], cursor: UUID) -> str:
+    """The same listing beginning at `cursor`, relative to the URL of this one."""
+    return f"?{urlencode({**arguments.to_dict(), 'cursor': str(cursor)})}"
 
 
 def _limit(text: str | None) -> int:

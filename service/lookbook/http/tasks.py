@@ -19,7 +19,8 @@ _PARAMETERS = frozenset(("limit", "cursor"))
 def upload() -> Response:
     prediction, replayed = components().pipeline.predict(read_upload(request, raw=False), read_key(request))
     response = current_app.response_class(prediction.label, content_type="text/plain; charset=utf-8")
-    response.headers["Location"] = f"/api/tasks/{prediction.id}"
+    # Relative to this URL, because a proxy may serve it below a path.
+    response.headers["Location"] = str(prediction.id)
     if replayed:
         response.headers["Idempotent-Replayed"] = "true"
     return response
@@ -30,7 +31,7 @@ def index() -> Response:
     page = components().store.page(read_query(request.args, _PARAMETERS))
     response = jsonify([_task(item) for item in page.items])
     if page.next:
-        response.headers["Link"] = f'<{next_url(request.path, request.args, page.next)}>; rel="next"'
+        response.headers["Link"] = f'<{next_url(request.args, page.next)}>; rel="next"'
     return response
 
 

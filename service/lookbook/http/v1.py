@@ -19,7 +19,8 @@ _PARAMETERS = frozenset(("limit", "cursor", "label", "since", "until"))
 def create() -> tuple[Response, int]:
     prediction, replayed = components().pipeline.predict(read_upload(request, raw=True), read_key(request))
     response = jsonify(prediction.to_json())
-    response.headers["Location"] = f"/v1/predictions/{prediction.id}"
+    # Relative to this URL, because a proxy may serve it below a path.
+    response.headers["Location"] = f"predictions/{prediction.id}"
     if replayed:
         response.headers["Idempotent-Replayed"] = "true"
     return response, 200 if replayed else 201

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 from flask import Blueprint, Response, request
 
-from lookbook.errors import InvalidRequest, UnsupportedMediaType
+from lookbook.errors import InvalidRequest
 from lookbook.http.body import read_body
 from lookbook.http.components import components
 from lookbook.http.v2.infer_request import read_infer_request
@@ -38,5 +38,3 @@ def _refuse_headers() -> None:
     """Refuse what clients would rely on, rather than ignore it."""
     if "Idempotency-Key" in request.headers:
         raise InvalidRequest("/v2 does not support Idempotency-Key; /v1/predictions does")
-    if request.headers.get("Content-Encoding", "identity") != "identity":
-        raise UnsupportedMediaType("compressed request bodies are not supported")
