@@ -1,16 +1,19 @@
 """Predictions made for tests, and what a store or a service lists."""
 
 import io
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urljoin
 
 from flask.testing import FlaskClient
-from lookbook.prediction import Prediction, id_maker
+from lookbook.prediction import Prediction, id_maker, sort_key
 from lookbook.store import Query, Store
 from werkzeug.test import TestResponse
 
 from tests.support.places import BAG
+
+_LABELS = ("Bag", "Coat", "Dress")
 
 
 def made_at(moment: datetime, shards: int = 1, label: str = "Bag", name: str = "bag.png") -> Prediction:
@@ -19,7 +22,16 @@ def made_at(moment: datetime, shards: int = 1, label: str = "Bag", name: str = "
     return Prediction(id, name, ((label, 0.75), ("Hat", 0.125), ("Shirt", 0.0625)), "model", "1.2.3")
 
 
+def fill(store: Store, moments: Sequence[datetime], shards: int = 1) -> list[Prediction]:
+    """Store a prediction for each moment, out of order; returns them newest first."""
+    predictions = [made_at(moment, shards, _LABELS[i % 3]) for i, moment in enumerate(moments)]
+    for prediction in predictions[::2] + predictions[1::2]:
+        store.put(prediction, None)
+    return sorted(predictions, key=lambda prediction: sort_key(prediction.id), reverse=True)
+
+
 def walk(store: Store, limit: int, **options: Any) -> list[Prediction]:
+    """Every prediction of the store, read page by page."""
     found: list[Prediction] = []
     query = Query(limit, **options)
     while True:

@@ -20,14 +20,21 @@ def test_an_id_carries_its_time_and_bucket() -> None:
     assert bucket(id) == int(NOW.timestamp()) // 600
 
 
-def test_ids_never_go_back_when_the_clock_does() -> None:
+def test_a_bucket_is_ten_minutes() -> None:
+    times = iter(nanoseconds(NOW) + seconds * 10**9 for seconds in (0, 599, 600))
+    make = id_maker(clock=times.__next__)
+    first, same, next_one = (bucket(make()) for _ in range(3))
+    assert (same, next_one) == (first, first + 1)
+
+
+def test_ids_keep_their_order_when_the_clock_is_set_back() -> None:
     times = iter([2_000_000_000 * 10**9, 1_900_000_000 * 10**9, 1_900_000_000 * 10**9])
     make = id_maker(clock=lambda: next(times))
     made = [sort_key(make()) for _ in range(3)]
     assert made == sorted(set(made))
 
 
-def test_ids_are_different_in_many_threads() -> None:
+def test_ids_from_many_threads_are_unique() -> None:
     make = id_maker()
     made: list[uuid.UUID] = []
     threads = [threading.Thread(target=lambda: made.extend(make() for _ in range(2000))) for _ in range(8)]
@@ -45,7 +52,7 @@ def test_ids_spread_over_the_shards() -> None:
 
 
 @given(st.integers(0, (1 << 60) - 1), st.integers(0, (1 << 62) - 1))
-def test_an_id_comes_back_from_its_order(stamp: int, low: int) -> None:
+def test_an_id_follows_from_its_sort_key(stamp: int, low: int) -> None:
     id = uuid.UUID(int=uuid.UUID(fields=(0, 0, 0x1000, 0, 0, 0)).int | 1 << 63 | low)
     id = uuid.UUID(
         fields=(stamp & 0xFFFFFFFF, stamp >> 32 & 0xFFFF, 0x1000 | stamp >> 48, id.clock_seq_hi_variant,
@@ -55,7 +62,7 @@ def test_an_id_comes_back_from_its_order(stamp: int, low: int) -> None:
 
 
 @given(st.datetimes(datetime(2020, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)))
-def test_first_id_is_below_every_id_of_its_moment_and_above_those_before(moment: datetime) -> None:
+def test_the_first_id_separates_its_moment_from_those_before(moment: datetime) -> None:
     ticks = int((moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1)) * 1000
     at = id_maker(clock=lambda: ticks)()
     before = id_maker(clock=lambda: ticks - 100)()
