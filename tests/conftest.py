@@ -1,4 +1,4 @@
-"""What the tests stand on: real parts, never stand-ins."""
+"""Fixtures made of real parts: the bundles, both stores, the app, a server."""
 
 import os
 import tempfile
@@ -50,7 +50,7 @@ contract.check_requests(SERVICES)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """One line for each reason to skip, not one for each test."""
+    """Print one line per reason to skip instead of one per test."""
     reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", []))
     for reason, count in reasons.items():
         terminalreporter.write_line(f"{count} skipped: {reason.removeprefix('Skipped: ')}")
@@ -73,7 +73,7 @@ def clothes() -> Classifier:
 
 @pytest.fixture(scope="session")
 def cassandra_server() -> Settings:
-    """Settings of a real Cassandra; skips where there is none."""
+    """Settings of a real Cassandra; skips the test if there is none."""
     try:
         socket.create_connection(("127.0.0.1", CASSANDRA_PORT), 1).close()
     except OSError:
@@ -88,13 +88,13 @@ def cassandra_server() -> Settings:
 
 
 def _alter(session: Session, statement: str) -> None:
-    """Such statements take longer than the service's own ever may."""
+    # DDL takes longer than the timeout of requests.
     session.execute(statement, timeout=30)
 
 
 @pytest.fixture(scope="session")
 def cassandra_session(cassandra_server: Settings) -> Iterator[Session]:
-    """A session with the tests' keyspace in place."""
+    """A session, after the tests' keyspace has been created."""
     with open_cluster(cassandra_server) as cluster:
         session = cluster.connect()
         apply_schema(session, cassandra_server)
@@ -106,7 +106,7 @@ def cassandra_session(cassandra_server: Settings) -> Iterator[Session]:
 def cassandra(cassandra_server: Settings, cassandra_session: Session) -> Iterator[Settings]:
     """Settings of a real Cassandra with empty tables."""
 
-    def reached() -> bool:
+    def available() -> bool:
         try:
             cassandra_session.execute("SELECT key FROM system.local")
         except DRIVER_ERRORS:
@@ -114,15 +114,15 @@ def cassandra(cassandra_server: Settings, cassandra_session: Session) -> Iterato
         return True
 
     yield cassandra_server
-    # A test may have taken Cassandra away: the session finds it again by itself.
-    until(reached)
+    # A test may have stopped Cassandra; the session reconnects by itself.
+    until(available)
     for table in ("predictions", "buckets", "thumbnails", "idempotency_keys"):
         _alter(cassandra_session, f"TRUNCATE {cassandra_server.cassandra_keyspace}.{table}")
 
 
 @pytest.fixture(params=["sqlite", pytest.param("cassandra", marks=pytest.mark.cassandra)])
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Store]]:
-    """Opens the same store again and again, of each kind in turn."""
+    """Opens a store, and reopens it with other settings; each test runs with SQLite and with Cassandra."""
     opened: list[Store] = []
     settings = request.getfixturevalue("cassandra") if request.param == "cassandra" else Settings()
 
@@ -146,7 +146,7 @@ def store(open_store: Callable[..., Store]) -> Store:
 
 @pytest.fixture
 def make_app(tmp_path: Path, classifier: Classifier) -> Iterator[Callable[..., Flask]]:
-    """Makes the app on SQLite, with any settings."""
+    """Creates the app on SQLite, with any settings."""
     stores: list[Store] = []
 
     def make(**options: Any) -> Flask:
@@ -170,7 +170,7 @@ def client(app: Flask) -> FlaskClient:
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
-    """Starts `lookbook serve` with any settings; ends it after the test."""
+    """Starts `lookbook serve` with any settings; stops it after the test."""
     running: list[Service] = []
 
     def start(prefix: tuple[str, ...] = (), **options: object) -> Service:
@@ -185,7 +185,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
 
 @pytest.fixture
 def altered(tmp_path: Path) -> Callable[[Callable[[dict[str, Any]], None]], Path]:
-    """Copies the smallest bundle with its manifest changed."""
+    """Copies the smallest bundle and changes its manifest."""
 
     def make(change: Callable[[dict[str, Any]], None]) -> Path:
         folder = tmp_path / "bundle"

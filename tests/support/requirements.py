@@ -1,4 +1,4 @@
-"""What a test needs from the machine."""
+"""What tests need from the machine."""
 
 import os
 from typing import NoReturn
@@ -7,7 +7,7 @@ import pytest
 
 
 def lacking(line: str, variable: str = "CASSANDRA") -> NoReturn:
-    """Skip because something is missing; fail where the variable says "required", as in CI."""
+    """Skip because something is missing, or fail if the environment variable is "required", as in CI."""
     if os.environ.get(variable) == "required":
         pytest.fail(line)
     pytest.skip(line)

@@ -1,6 +1,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lookbook.model.bundle import BundleError, read_bundle
@@ -59,7 +60,7 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
     ],
 )
 def test_a_malformed_manifest_is_refused_in_one_line(
-    altered: Callable[..., Path], change: Callable[[dict], None], message: str
+    altered: Callable[..., Path], change: Callable[[dict[str, Any]], None], message: str
 ) -> None:
     with pytest.raises(BundleError) as caught:
         read_bundle(altered(change))

@@ -1,4 +1,4 @@
-"""TLS, and errors without a name; all else of the connection is shown in test_faults.py."""
+"""TLS, and errors that the driver has no class for; tests/server/test_faults.py tests everything else."""
 
 import ssl
 import subprocess
@@ -21,7 +21,7 @@ QUICK = "-Dcassandra.ring_delay_ms=1000 -Dcassandra.skip_wait_for_gossip_to_sett
 
 @pytest.fixture(scope="module")
 def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """Settings of a Cassandra that speaks TLS alone, with the certificate that verifies it."""
+    """Settings of a Cassandra that accepts only TLS, with the certificate that verifies it."""
     port = free_port()
     name = f"lookbook-tls-{port}"
     options = ("--publish", f"127.0.0.1:{port}:9042", "--env", "MAX_HEAP_SIZE=256M", "--env", f"JVM_EXTRA_OPTS={QUICK}")
@@ -46,23 +46,23 @@ def release_version(settings: Settings) -> str:
         return str(version)
 
 
-def test_a_ring_with_tls(encrypted: Settings) -> None:
+def test_a_ring_with_tls_is_verified(encrypted: Settings) -> None:
     assert release_version(encrypted).startswith("5.")
 
 
-def test_another_authority_is_not_trusted(encrypted: Settings, tmp_path: Path) -> None:
+def test_a_certificate_of_another_authority_is_refused(encrypted: Settings, tmp_path: Path) -> None:
     other = tmp_path / "other.crt"
     other.write_text(ssl.DER_cert_to_PEM_cert(ssl.create_default_context().get_ca_certs(binary_form=True)[0]))
     with pytest.raises(DRIVER_ERRORS):
         release_version(replace(encrypted, cassandra_ca_file=str(other)))
 
 
-def test_a_ring_with_tls_refuses_those_without(encrypted: Settings) -> None:
+def test_a_connection_without_tls_fails(encrypted: Settings) -> None:
     with pytest.raises(DRIVER_ERRORS):
         release_version(replace(encrypted, cassandra_ca_file=""))
 
 
-def test_an_error_that_the_driver_has_no_name_for_is_a_reason_too(cassandra: Settings) -> None:
+def test_a_server_error_without_a_class_is_reported(cassandra: Settings) -> None:
     connection = Connection(lambda: open_cluster(cassandra), {"probe": "SELEKT 1"}, lambda _: None)
     until(lambda: "SELEKT" in str(connection.status().failure), 10)
     assert not connection.status().reached

@@ -1,6 +1,7 @@
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def test_threads_get_the_same_scores_as_a_single_one(bundle: Bundle) -> None:
     assert all(np.array_equal(alone[i], together[i]) for i in range(16))
 
 
-def fewer_labels(manifest: dict) -> None:
+def fewer_labels(manifest: dict[str, Any]) -> None:
     manifest["labels"].pop()
     for golden in manifest["golden"]:
         golden["scores"].pop()
@@ -55,7 +56,7 @@ def fewer_labels(manifest: dict) -> None:
     ],
 )
 def test_a_bundle_that_contradicts_its_model_is_refused(
-    altered: Callable[..., Path], change: Callable[[dict], None], message: str
+    altered: Callable[..., Path], change: Callable[[dict[str, Any]], None], message: str
 ) -> None:
     with pytest.raises(BundleError, match=message):
         Classifier(read_bundle(altered(change)))

@@ -17,7 +17,7 @@ def total(service: Service, name: str) -> float:
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))
 
 
-def test_counts_cover_all_workers_even_after_one_has_died(serve: Callable[..., Service]) -> None:
+def test_counters_include_every_worker_even_a_dead_one(serve: Callable[..., Service]) -> None:
     service = serve(workers=3).ready()
     until(lambda: total(service, "lookbook_model_info") == 1)
     for _ in range(30):
@@ -32,7 +32,7 @@ def test_counts_cover_all_workers_even_after_one_has_died(serve: Callable[..., S
     until(lambda: total(service, "lookbook_store_up") == 1)
 
 
-def test_the_parts_of_a_request_are_timed(serve: Callable[..., Service]) -> None:
+def test_the_steps_of_a_request_are_timed(serve: Callable[..., Service]) -> None:
     service = serve().ready()
     service.send(BAG.read_bytes())
     for part in ("decode", "inference", "store"):

@@ -1,4 +1,5 @@
 import uuid
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -15,16 +16,16 @@ pytestmark = pytest.mark.cassandra
 
 
 @pytest.fixture
-def service(cassandra: Settings, cassandra_session: Session) -> Settings:
-    """Settings of a service whose role has been made."""
+def service(cassandra: Settings, cassandra_session: Session) -> Iterator[Settings]:
+    """Settings of the service, after its role has been created."""
     name = f"Role {uuid.uuid4().hex[:12]}"
-    asked = replace(cassandra, cassandra_service_username=name, cassandra_service_password='it\'s "secret"')
-    ensure_service_role(cassandra_session, asked)
+    settings = replace(cassandra, cassandra_service_username=name, cassandra_service_password='it\'s "secret"')
+    ensure_service_role(cassandra_session, settings)
     yield replace(cassandra, cassandra_username=name, cassandra_password='it\'s "secret"')
     cassandra_session.execute(f'DROP ROLE "{name}"')
 
 
-def test_the_service_reads_and_writes_and_no_more(service: Settings) -> None:
+def test_the_service_may_only_read_and_write(service: Settings) -> None:
     table = f"{service.cassandra_keyspace}.buckets"
     with open_cluster(service) as cluster:
         session = cluster.connect()
@@ -41,12 +42,12 @@ def test_the_service_reads_and_writes_and_no_more(service: Settings) -> None:
                 session.execute(statement)
 
 
-def test_a_new_password_is_taken(service: Settings, cassandra_session: Session) -> None:
+def test_a_new_password_replaces_the_old_one(service: Settings, cassandra_session: Session) -> None:
     name = service.cassandra_username
     renewed = replace(service, cassandra_service_username=name, cassandra_service_password="another")
 
-    def taken() -> bool:
-        """Cassandra changes a password once in five seconds, and remembers the old one for two."""
+    def replaced() -> bool:
+        # Cassandra changes a password at most once in five seconds, and caches the old one for two.
         try:
             ensure_service_role(cassandra_session, renewed)
             with open_cluster(replace(service, cassandra_password="another")) as cluster:
@@ -55,11 +56,11 @@ def test_a_new_password_is_taken(service: Settings, cassandra_session: Session) 
             return False
         return True
 
-    until(taken)
+    until(replaced)
 
 
-def test_a_busy_node_is_no_refused_login(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The driver lists the hosts alone where a node took the first connection and was too slow for the second."""
+def test_a_busy_node_is_not_a_refused_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a node accepts the first connection and is too slow for the second, the driver names only the hosts."""
 
     def busy(*_: object) -> None:
         raise NoHostAvailable("Unable to connect to any servers", ["127.0.0.1"])

@@ -26,7 +26,7 @@ def test_a_second_run_changes_nothing(cassandra: Settings, cassandra_session: Se
     assert set(before) == {"predictions", "buckets", "thumbnails", "idempotency_keys"}
 
 
-def test_a_new_retention_alters_the_compaction(cassandra: Settings, cassandra_session: Session) -> None:
+def test_a_new_retention_changes_the_compaction(cassandra: Settings, cassandra_session: Session) -> None:
     keyspace = cassandra.cassandra_keyspace
     month = 30 * 24 * 60 * 60
     apply_schema(cassandra_session, replace(cassandra, retention=month))
@@ -37,14 +37,14 @@ def test_a_new_retention_alters_the_compaction(cassandra: Settings, cassandra_se
     assert tables(cassandra_session, keyspace)["predictions"][1]["class"].endswith("UnifiedCompactionStrategy")
 
 
-def test_a_retention_beyond_what_cassandra_can_date_is_refused(cassandra: Settings, cassandra_session: Session) -> None:
+def test_a_retention_beyond_2038_is_refused(cassandra: Settings, cassandra_session: Session) -> None:
     before = tables(cassandra_session, cassandra.cassandra_keyspace)
     with pytest.raises(SettingsError, match=r"LOOKBOOK_RETENTION=630000000: .*2038-01-19"):
         apply_schema(cassandra_session, replace(cassandra, retention=630_000_000))
     assert tables(cassandra_session, cassandra.cassandra_keyspace) == before
 
 
-def test_a_table_of_a_later_version_is_left_as_it_is(cassandra: Settings, cassandra_session: Session) -> None:
+def test_a_column_of_a_later_version_is_kept(cassandra: Settings, cassandra_session: Session) -> None:
     table = f"{cassandra.cassandra_keyspace}.predictions"
     cassandra_session.execute(f"ALTER TABLE {table} ADD added_later text", timeout=30)
     apply_schema(cassandra_session, cassandra)
@@ -52,7 +52,7 @@ def test_a_table_of_a_later_version_is_left_as_it_is(cassandra: Settings, cassan
     cassandra_session.execute(f"ALTER TABLE {table} DROP added_later", timeout=30)
 
 
-def test_the_command_says_what_it_did(cassandra: Settings) -> None:
+def test_the_command_reports_success(cassandra: Settings) -> None:
     settings = {
         f"LOOKBOOK_{name.upper()}": str(getattr(cassandra, name))
         for name in ("cassandra_port", "cassandra_username", "cassandra_password", "cassandra_keyspace")
@@ -74,6 +74,6 @@ def test_a_window_is_a_thirtieth_of_the_retention_and_at_least_a_minute() -> Non
     assert compaction_options(3_000 * 60)["compaction_window_size"] == "100"
 
 
-def test_an_odd_keyspace_is_refused(cassandra: Settings, cassandra_session: Session) -> None:
+def test_an_invalid_keyspace_name_is_refused(cassandra: Settings, cassandra_session: Session) -> None:
     with pytest.raises(SettingsError, match="LOOKBOOK_CASSANDRA_KEYSPACE=x; DROP KEYSPACE y: must be"):
         apply_schema(cassandra_session, replace(cassandra, cassandra_keyspace="x; DROP KEYSPACE y"))

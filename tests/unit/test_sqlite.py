@@ -1,4 +1,4 @@
-"""What only SQLite's store has to do by itself: remove what has expired, and open one file from many sides."""
+"""What only the SQLite store must do itself: remove expired rows, and share one file among processes."""
 
 import multiprocessing
 import shutil
@@ -25,7 +25,7 @@ from tests.support.predictions import made_at, walk
 from tests.support.running import until
 
 NOW = datetime.now(UTC)
-# So many that some meet while one of them makes the tables.
+# Enough that some open a file while another creates its tables.
 PROCESSES, FILES = 16, 100
 
 
@@ -36,15 +36,16 @@ def opened(path: Path) -> Iterator[SqliteStore]:
 
 
 def expire(path: Path, count: int) -> None:
-    """Put in rows that are a minute old and expired a second ago."""
+    """Insert rows that are a minute old and expired a second ago."""
     make = id_maker(clock=lambda: int((NOW - timedelta(minutes=1)).timestamp() * 10**9))
     rows = [(sort_key(make()), time.time() - 1) for _ in range(count)]
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executemany("INSERT INTO predictions VALUES (?, 'a', '[\"Bag\"]', '[1.0]', 'm', '1', ?)", rows)
-        connection.executemany("INSERT INTO thumbnails VALUES (?, 'picture', ?)", rows)
+        connection.executemany("INSERT INTO thumbnails VALUES (?, 'thumbnail', ?)", rows)
 
 
 def rows_in(path: Path) -> tuple[int, int]:
+    """The numbers of predictions and thumbnails in the file, expired or not."""
     with closing(sqlite3.connect(path)) as connection:
         counts: tuple[int, int] = connection.execute(
             "SELECT (SELECT count(*) FROM predictions), (SELECT count(*) FROM thumbnails)"
@@ -53,15 +54,15 @@ def rows_in(path: Path) -> tuple[int, int]:
 
 
 def put(path: Path) -> list[Prediction]:
-    """A prediction before and one after the expired ones, newest first."""
+    """Store a prediction newer and one older than those of expire(); returns them newest first."""
     rows = [made_at(NOW), made_at(NOW - timedelta(hours=1))]
     with opened(path) as store:
         for row in rows:
-            store.put(row, b"picture")
+            store.put(row, b"thumbnail")
     return rows
 
 
-def test_a_page_walks_over_a_bounded_number_of_expired_rows(tmp_path: Path) -> None:
+def test_a_page_skips_a_limited_number_of_expired_rows(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     new, old = put(path)
     expire(path, 50_000)
@@ -72,7 +73,7 @@ def test_a_page_walks_over_a_bounded_number_of_expired_rows(tmp_path: Path) -> N
         assert walk(store, 10) == [new, old]
 
 
-def test_expired_rows_are_removed_while_nobody_writes(tmp_path: Path) -> None:
+def test_expired_rows_are_removed_without_any_write(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     rows = put(path)
     expire(path, 2_000)
@@ -88,8 +89,8 @@ def open_each(folder: Path, together: Barrier) -> None:
             pass
 
 
-def test_many_processes_open_a_new_file_at_once(tmp_path: Path) -> None:
-    # Forked from a process without threads.
+def test_many_processes_open_a_new_file_at_the_same_time(tmp_path: Path) -> None:
+    # A process with threads must not be forked.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     together = context.Barrier(PROCESSES)
@@ -102,7 +103,7 @@ def test_many_processes_open_a_new_file_at_once(tmp_path: Path) -> None:
     assert {rows_in(tmp_path / f"{attempt}.sqlite") for attempt in range(FILES)} == {(0, 0)}
 
 
-def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     path.write_text("not a database" * 100)
     with pytest.raises(StoreUnavailable, match=r"store\.sqlite: file is not a database"):

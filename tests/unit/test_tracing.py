@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -28,10 +29,10 @@ GIVEN = f"00-{TRACE}-{PARENT}-01"
         (f"00-{TRACE}-{PARENT}-00", False),
         (f"00-{TRACE}-{PARENT}-03", True),
         (f"cc-{TRACE}-{PARENT}-01", True),
-        (f"cc-{TRACE}-{PARENT}-01-what-comes-later", True),
+        (f"cc-{TRACE}-{PARENT}-01-added-in-a-later-version", True),
     ],
 )
-def test_a_trace_is_read(header: str, sampled: bool) -> None:
+def test_a_traceparent_header_is_read(header: str, sampled: bool) -> None:
     trace = read_trace(header)
     assert trace
     assert (trace.trace_id, trace.span_id, trace.sampled) == (TRACE, PARENT, sampled)
@@ -59,11 +60,11 @@ def test_a_trace_is_read(header: str, sampled: bool) -> None:
         f"0x-{TRACE}-{PARENT}-01",
     ],
 )
-def test_a_bad_header_counts_as_none(header: str | None) -> None:
+def test_an_invalid_header_is_ignored(header: str | None) -> None:
     assert read_trace(header) is None
 
 
-def test_a_new_trace_is_valid_and_unrecorded() -> None:
+def test_a_new_trace_is_valid_and_not_sampled() -> None:
     trace = next_trace(None)
     assert read_trace(trace.header) == trace
     assert trace.header.endswith("-00")
@@ -71,20 +72,20 @@ def test_a_new_trace_is_valid_and_unrecorded() -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/v1/model"), ("GET", "/livez"), ("GET", "/no"), ("PUT", "/v2")])
-def test_an_answer_names_a_place_in_the_clients_trace(client: FlaskClient, method: str, path: str) -> None:
+def test_a_response_names_a_span_of_the_clients_trace(client: FlaskClient, method: str, path: str) -> None:
     found = read_trace(client.open(path, method=method, headers={"traceparent": GIVEN}).headers["traceparent"])
     assert found
     assert (found.trace_id, found.sampled) == (TRACE, True)
     assert found.span_id != PARENT
 
 
-def test_a_bad_trace_is_replaced(client: FlaskClient) -> None:
+def test_an_invalid_trace_is_replaced(client: FlaskClient) -> None:
     found = read_trace(client.get("/v1/model", headers={"traceparent": f"00-{TRACE}"}).headers["traceparent"])
     assert found
     assert found.trace_id != TRACE
 
 
-def test_the_log_names_the_trace(serve: Callable[..., Service]) -> None:
+def test_a_log_line_names_the_trace(serve: Callable[..., Service]) -> None:
     service = serve().ready()
     header = service.send(BAG.read_bytes(), traceparent=GIVEN).headers["traceparent"]
     lines = [json.loads(line) for line in service.log.read_text().splitlines() if line.startswith("{")]
@@ -95,7 +96,7 @@ def test_the_log_names_the_trace(serve: Callable[..., Service]) -> None:
 
 
 class Collector(ThreadingHTTPServer):
-    """Takes spans over OTLP/HTTP, as OpenTelemetry's collector does."""
+    """Receives spans over OTLP/HTTP, as an OpenTelemetry collector does."""
 
     daemon_threads = True
 
@@ -105,7 +106,7 @@ class Collector(ThreadingHTTPServer):
         self.requests: list[ExportTraceServiceRequest] = []
 
     def spans(self) -> dict[str, list[Span]]:
-        """The spans that came so far, by name."""
+        """The spans received so far, by name."""
         found: dict[str, list[Span]] = {}
         for resource in [resource for request in self.requests for resource in request.resource_spans]:
             assert value(resource.resource, "service.name") == "lookbook"
@@ -139,15 +140,16 @@ def collector() -> Iterator[Collector]:
         thread.join()
 
 
-def value(holder: object, key: str) -> object:
+def value(holder: Any, key: str) -> object:
+    """An attribute of a span or a resource."""
     (found,) = [entry.value for entry in holder.attributes if entry.key == key]
     return getattr(found, found.WhichOneof("value"))
 
 
-def test_spans_go_to_a_collector(serve: Callable[..., Service], collector: Collector) -> None:
+def test_spans_are_sent_to_the_collector(serve: Callable[..., Service], collector: Collector) -> None:
     service = serve(otlp_endpoint=collector.url).ready()
     header = service.send(BAG.read_bytes(), traceparent=GIVEN).headers["traceparent"]
-    assert service.send(b"no picture").status_code == 415
+    assert service.send(b"not an image").status_code == 415
     other = requests.get(f"{service.url}/v1/model", timeout=5).headers["traceparent"]
     assert service.stop() == 0
     found = collector.spans()
@@ -173,7 +175,7 @@ def test_spans_go_to_a_collector(serve: Callable[..., Service], collector: Colle
     assert model.parent_span_id == b""
 
 
-def test_a_client_that_does_not_record_is_followed(serve: Callable[..., Service], collector: Collector) -> None:
+def test_a_trace_that_is_not_sampled_is_not_sent(serve: Callable[..., Service], collector: Collector) -> None:
     service = serve(otlp_endpoint=collector.url).ready()
     header = service.send(BAG.read_bytes(), traceparent=f"{GIVEN[:-2]}00").headers["traceparent"]
     assert re.fullmatch(f"00-{TRACE}-[0-9a-f]{{16}}-00", header)
@@ -181,7 +183,7 @@ def test_a_client_that_does_not_record_is_followed(serve: Callable[..., Service]
     assert collector.spans() == {}
 
 
-def test_a_collector_that_is_away_costs_no_answer(serve: Callable[..., Service]) -> None:
+def test_requests_succeed_without_the_collector(serve: Callable[..., Service]) -> None:
     service = serve(otlp_endpoint=f"http://127.0.0.1:{free_port()}").ready()
     assert service.send(BAG.read_bytes()).status_code == 201
     until(lambda: "opentelemetry" in service.log.read_text())
@@ -201,7 +203,7 @@ def run(code: str, path: Path, **environment: str) -> "subprocess.CompletedProce
 SERVE = "import sys; sys.argv = ['lookbook', 'serve']; from lookbook.cli.main import main; main()"
 
 
-def test_without_opentelemetry_it_refuses_in_one_line(tmp_path: Path) -> None:
+def test_a_server_without_opentelemetry_refuses_to_trace(tmp_path: Path) -> None:
     (tmp_path / "opentelemetry.py").write_text("raise ModuleNotFoundError(name='opentelemetry')")
     (tmp_path / "tokens").write_text("secret\n")
     environment = {"LOOKBOOK_OTLP_ENDPOINT": "http://127.0.0.1:4318", "LOOKBOOK_TOKENS_FILE": str(tmp_path / "tokens")}
@@ -213,8 +215,8 @@ def test_without_opentelemetry_it_refuses_in_one_line(tmp_path: Path) -> None:
     )
 
 
-def test_nothing_of_opentelemetry_is_loaded_where_it_is_off(tmp_path: Path) -> None:
-    """Nor where a platform names its collector to every process."""
+def test_opentelemetry_is_not_imported_if_tracing_is_off(tmp_path: Path) -> None:
+    """Not even if the platform gives every process the address of its collector."""
     code = "import os, sys; from lookbook.settings import Settings; from lookbook.server.wsgi import build; "
     code += "build(Settings.from_environment(os.environ)); print([n for n in sys.modules if 'opentel' in n])"
     environment = {"LOOKBOOK_SQLITE_PATH": str(tmp_path / "x.sqlite"), "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
