@@ -40,7 +40,7 @@ def test_metadata_is_added(block: str) -> None:
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_scheduling_is_added(block: str) -> None:
-    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}}
+    affinity: Object = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}}
     spec = template(block, {**SCHEDULING, "affinity": affinity})["spec"]
     assert spec == {**plain(block)["spec"], **SCHEDULING, "affinity": affinity}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.chart import immutable, render, schema_job
+from tests.support.chart import default_image, immutable, render, schema_job
 from tests.support.places import CHART
 
 RELEASED = Path(__file__).parent / "immutable-0.1.0.yaml"
@@ -36,6 +36,25 @@ def test_values_of_0_1_0_render_as_the_defaults(tmp_path: Path) -> None:
         assert old["kind"] == "Job" or old == new
 
 
-def test_each_upgrade_has_its_own_schema_job() -> None:
-    changed = render("--set", "settings.retention=86400")
-    assert schema_job(render())["metadata"]["name"] != schema_job(changed)["metadata"]["name"]
+@pytest.mark.parametrize(
+    "change", ["settings.retention=86400", "cassandra.nodes=3", "commonLabels.a=b", "images.service.tag=x"]
+)
+def test_the_schema_job_has_a_new_name_if_it_changes(change: str) -> None:
+    """Kubernetes refuses to change a Job."""
+    old, new = schema_job(render()), schema_job(render("--set", change))
+    assert old["spec"] != new["spec"]
+    assert old["metadata"]["name"] != new["metadata"]["name"]
+
+
+@pytest.mark.parametrize(
+    "change", ["replicas=5", "model.version=3.0.0", "networkPolicy.enabled=false", "service.port=81"]
+)
+def test_the_schema_job_keeps_its_name_if_it_does_not_change(change: str, next_chart: Path) -> None:
+    assert schema_job(render()) == schema_job(render("--set", change))
+    same_image = ("--set", f"images.service={default_image('service')},images.modelInit={default_image('modelInit')}")
+    old, new = schema_job(render()), schema_job(render(*same_image, chart=next_chart))
+    assert old["metadata"]["name"] == new["metadata"]["name"]
+
+
+def test_another_revision_changes_nothing() -> None:
+    assert render("--is-upgrade") == render()

@@ -195,6 +195,11 @@ class Cluster:
     def scale(self, target: str, replicas: int) -> None:
         self.kubectl("scale", target, f"--replicas={replicas}")
 
+    def delete_schema_job(self) -> None:
+        """The next upgrade starts it again."""
+        selector = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component=schema"
+        self.kubectl("delete", "job", "--selector", selector)
+
     def schema_log(self) -> str:
         selector = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component=schema"
         return self.kubectl("logs", "--selector", selector, "--all-containers", "--tail=-1", ok=False)
