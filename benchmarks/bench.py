@@ -1,4 +1,4 @@
-"""What a request costs: `python -m benchmarks.bench`, which `make bench` calls."""
+"""Measures what a request costs: `python -m benchmarks.bench`, or `make bench`."""
 
 import argparse
 import shutil
@@ -29,17 +29,17 @@ _INVOKE_SECONDS = 1.0
 _POINTS = 10
 
 
-def print_costs(found: list[Case], seconds: int) -> None:
+def print_costs(selected: list[Case], seconds: int) -> None:
     names = ("", "model", "requests/s", "p50 ms", "p99 ms", "CPU ms", "invoke ms", "VmRSS of the worker, MB", "ready s")
     table.head(names, texts=2)
-    for case in found:
+    for case in selected:
         table.row(_measure(case, seconds))
 
 
-def print_memory(found: list[Case], count: int) -> None:
+def print_memory(selected: list[Case], count: int) -> None:
     marks = [f"{count * point // _POINTS:,}" for point in range(1, _POINTS + 1)]
-    table.head(("VmRSS of the worker, MB, after requests", *marks), texts=1)
-    for case in found:
+    table.head(("VmRSS of the worker in MB after requests", *marks), texts=1)
+    for case in selected:
         with _served(case) as (server, body):
             resident = [f"{server.resident():.1f}" for _ in soak(server.url, body, count, _POINTS)]
         table.row((case.name, *resident))
@@ -66,10 +66,10 @@ def _measure(case: Case, seconds: int) -> tuple[str, ...]:
 
 
 def _invoke_ms(sample: Sample) -> float:
-    """CPU milliseconds in the engine for one picture, in this process."""
+    """CPU milliseconds that the engine needs for one image, in this process."""
     configure_pillow()
     classifier = Classifier(read_bundle(sample.model))
-    array = preprocess(sample.picture.read_bytes(), classifier.bundle.input, Settings().max_pixels)
+    array = preprocess(sample.image.read_bytes(), classifier.bundle.input, Settings().max_pixels)
     began, count = time.process_time(), 0
     while time.process_time() - began < _INVOKE_SECONDS:
         classifier.classify(array)
@@ -80,7 +80,7 @@ def _invoke_ms(sample: Sample) -> float:
 @contextmanager
 def _served(case: Case) -> Iterator[tuple[Server, Body]]:
     with tempfile.TemporaryDirectory(prefix="lookbook-bench-") as folder:
-        body = write_body(case.sample.picture, Path(folder, "body"))
+        body = write_body(case.sample.image, Path(folder, "body"))
         settings = {
             "LOOKBOOK_STORE": case.store,
             "LOOKBOOK_SQLITE_PATH": f"{folder}/lookbook.sqlite",
@@ -94,27 +94,27 @@ def _served(case: Case) -> Iterator[tuple[Server, Body]]:
 
 def _run(options: argparse.Namespace) -> None:
     if not shutil.which("wrk"):
-        raise BenchmarkError("wrk is needed (Debian's package wrk)")
+        raise BenchmarkError("wrk is not installed; on Debian: apt install wrk")
     print(f"{machine()}\n")
     with ExitStack() as stack:
         stores = ["sqlite"]
         if reason := unreachable():
-            print(f"cassandra is left out: {reason}\n")
+            print(f"without cassandra: {reason}\n")
         else:
             stack.enter_context(keyspace(_KEYSPACE))
             stores.append("cassandra")
-        found = cases(stores, options.only)
+        selected = cases(stores, options.only)
         if options.soak:
-            print_memory([case for case in found if case.sample == SMALL and case.thumbnails], options.soak)
+            print_memory([case for case in selected if case.sample == SMALL and case.thumbnails], options.soak)
         else:
-            print_costs(found, options.seconds)
+            print_costs(selected, options.seconds)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench", description=__doc__)
-    parser.add_argument("--seconds", type=int, default=8, help="how long each row is measured (default: 8)")
-    parser.add_argument("--only", default="", metavar="SUBSTRING", help="rows with this in their names")
-    parser.add_argument("--soak", type=int, metavar="N", help="instead: the worker's memory over N requests")
+    parser.add_argument("--seconds", type=int, default=8, help="seconds to measure each row (default: 8)")
+    parser.add_argument("--only", default="", metavar="SUBSTRING", help="measure only rows with this in their name")
+    parser.add_argument("--soak", type=int, metavar="N", help="print the worker's memory over N requests instead")
     try:
         _run(parser.parse_args())
     except BenchmarkError as error:

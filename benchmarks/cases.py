@@ -1,4 +1,4 @@
-"""The rows of bench.py's table."""
+"""The rows in the table of bench.py."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -15,16 +15,16 @@ _CLOTHES = _ROOT / Settings().model
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A picture and the model that classifies it."""
+    """An image and the model that classifies it."""
 
     name: str
-    picture: Path
+    image: Path
     model: Path
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A store, a sample, and whether thumbnails are kept."""
+    """A store, a sample, and whether thumbnails are stored."""
 
     store: str
     sample: Sample
@@ -40,9 +40,9 @@ PHOTO = Sample("640x480 JPEG", _ROOT / "benchmarks/photo.jpg", _CLOTHES)
 
 
 def cases(stores: list[str], only: str) -> list[Case]:
-    """Those with `only` in their names; raises BenchmarkError where there is none."""
+    """Cases whose name contains `only`. Raises BenchmarkError if there is none."""
     every = [Case(*parts) for parts in product(stores, (SMALL, PHOTO), (False, True))]
-    found = [case for case in every if only in case.name]
-    if not found:
-        raise BenchmarkError(f"no row has '{only}' in its name")
-    return found
+    selected = [case for case in every if only in case.name]
+    if not selected:
+        raise BenchmarkError(f"no row has a name that contains '{only}'")
+    return selected

@@ -1,5 +1,5 @@
-"""What ends a benchmark."""
+"""The error that ends a benchmark."""
 
 
 class BenchmarkError(Exception):
-    """A measurement that must not be quoted; the message says why in one line."""
+    """There is no valid result; the message says why in one line."""

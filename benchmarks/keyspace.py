@@ -1,4 +1,4 @@
-"""Keyspaces that live as long as a benchmark."""
+"""Cassandra keyspaces that exist as long as a benchmark runs."""
 
 import dataclasses
 import logging
@@ -16,15 +16,15 @@ _DDL_SECONDS = 60
 
 
 def unreachable() -> str | None:
-    """Why Cassandra is left out, None where it answers."""
-    # The driver says the same in many lines.
+    """Why Cassandra cannot be measured, or None if it can."""
+    # The driver would log the same in many lines.
     logging.getLogger("cassandra").setLevel("CRITICAL")
     settings = Settings.from_environment(os.environ)
     cluster = open_cluster(settings)
     try:
         cluster.connect()
     except DRIVER_ERRORS:
-        return f"no answer at {settings.cassandra_contact_points}:{settings.cassandra_port}"
+        return f"Cassandra is not available at {settings.cassandra_contact_points}:{settings.cassandra_port}"
     finally:
         cluster.shutdown()
     return None
@@ -32,7 +32,7 @@ def unreachable() -> str | None:
 
 @contextmanager
 def keyspace(name: str) -> Iterator[tuple[Settings, Session]]:
-    """Lookbook's tables, empty, in a keyspace of that name, which is dropped before and after."""
+    """Settings and a session for Lookbook's empty tables in this keyspace, which is dropped before and after."""
     settings = dataclasses.replace(Settings.from_environment(os.environ), store="cassandra", cassandra_keyspace=name)
     cluster = open_cluster(settings)
     try:
@@ -40,7 +40,7 @@ def keyspace(name: str) -> Iterator[tuple[Settings, Session]]:
         _drop(session, name)
         apply_schema(session, settings)
         for table in _TABLES:
-            # Cassandra would keep a copy of what is dropped.
+            # Cassandra would keep a snapshot of a dropped table.
             session.execute(f"ALTER TABLE {name}.{table} WITH allow_auto_snapshot = false", timeout=_DDL_SECONDS)
         try:
             yield settings, session

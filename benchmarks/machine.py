@@ -1,4 +1,4 @@
-"""The machine that figures are from."""
+"""The machine that is measured."""
 
 import os
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from lookbook.server.cpus import available_cpus
 
 
 def machine() -> str:
-    """The processor, its cores, how busy they were before, and the time."""
+    """Processor, cores, load average before the benchmark, and time."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     now = datetime.now(UTC)

@@ -1,4 +1,7 @@
-"""Whether a page of the list costs the same however much is stored: `python -m benchmarks.pages`."""
+"""Measures whether listing is flat: `python -m benchmarks.pages`, or `make pages`.
+
+A page should cost the same, however many predictions are stored.
+"""
 
 import argparse
 import logging
@@ -26,7 +29,7 @@ _CALLS = 31
 _WARM_UP_CALLS = 20
 _REACH_SECONDS = 30
 
-_NOTE = f"A filtered page reads at most {MAX_ROWS:,} rows; {_FEW:,} rows are fewer, so its ratio is above 1 by itself."
+_NOTE = f"A filtered page reads up to {MAX_ROWS:,} rows. The small store has only {_FEW:,}, so the ratio is above 1."
 
 Filled = Callable[[Sequence[UUID]], AbstractContextManager[Store]]
 Task = tuple[Query, Sequence[UUID]]
@@ -36,7 +39,7 @@ Task = tuple[Query, Sequence[UUID]]
 def filled_sqlite(ids: Sequence[UUID]) -> Iterator[Store]:
     with tempfile.TemporaryDirectory(prefix="lookbook-bench-") as folder:
         path = f"{folder}/lookbook.sqlite"
-        with closing(SqliteStore(path, _unheard)) as store:
+        with closing(SqliteStore(path, _ignore)) as store:
             fill_sqlite(path, ids)
             yield store
 
@@ -45,15 +48,15 @@ def filled_sqlite(ids: Sequence[UUID]) -> Iterator[Store]:
 def filled_cassandra(ids: Sequence[UUID]) -> Iterator[Store]:
     with keyspace(f"lookbook_bench_{len(ids)}") as (settings, session):
         fill_cassandra(session, settings.cassandra_keyspace, ids)
-        with closing(CassandraStore(settings, _unheard)) as store:
+        with closing(CassandraStore(settings, _ignore)) as store:
             _await(store)
             yield store
 
 
 def tasks(ids: Sequence[UUID]) -> dict[str, Task]:
-    """Queries with the ids that they must find, by the kind of page."""
+    """Queries and the ids that they must find, by kind of page."""
     newest = ids[::-1]
-    # Half of this page is older than a silence in the middle.
+    # Half of this page is older than the gap in the middle.
     middle = len(newest) // 2 - _LIMIT // 2
     return {
         "newest": (Query(_LIMIT), newest[:_LIMIT]),
@@ -73,7 +76,7 @@ def print_pages(name: str, filled: Filled, spacing: str, rows: int) -> None:
 
 
 def _medians(*pairs: tuple[Store, Task]) -> list[float]:
-    """Milliseconds; the stores take turns, so that what else the machine does befalls them all."""
+    """Milliseconds for each store; the stores take turns, so that other load on the machine affects all of them."""
     times: list[list[float]] = [[] for _ in pairs]
     for _ in range(_WARM_UP_CALLS + _CALLS):
         for (store, task), own in zip(pairs, times, strict=True):
@@ -86,35 +89,37 @@ def _ms(store: Store, query: Query, wanted: Sequence[UUID]) -> float:
     page = store.page(query)
     ms = (time.perf_counter() - began) * 1000
     if [item.id for item in page.items] != list(wanted):
-        raise BenchmarkError(f"a page has not the rows that it should have: {query}")
+        raise BenchmarkError(f"a page does not have the expected rows: {query}")
     return ms
 
 
 def _await(store: Store) -> None:
-    """A CassandraStore connects in the background."""
+    """Wait until a CassandraStore has connected in the background."""
     until = time.monotonic() + _REACH_SECONDS
     while not store.status().reached:
         if time.monotonic() > until:
-            raise BenchmarkError(f"the store is not reached: {store.state()}")
+            raise BenchmarkError(f"the store is unavailable: {store.status().failure}")
         time.sleep(0.05)
 
 
-def _unheard(_: float) -> None:
-    """Nobody asks whether the store is up."""
+def _ignore(_: float) -> None:
+    """Drop reports of whether the store is available."""
 
 
 def _run(rows: int) -> None:
     if rows <= _FEW:
         raise BenchmarkError(f"--rows must be above {_FEW:,}")
-    # The stores say on standard error that they are reached.
+    # The stores log that they are available.
     logging.disable(logging.WARNING)
     print(f"{machine()}\n")
     stores: dict[str, Filled] = {"sqlite": filled_sqlite}
     if reason := unreachable():
-        print(f"cassandra is left out: {reason}\n")
+        print(f"without cassandra: {reason}\n")
     else:
         stores["cassandra"] = filled_cassandra
-    table.head(("store", "rows come", "page", f"ms with {_FEW:,} rows", "rows", "ms with so many", "ratio"), texts=3)
+    table.head(
+        ("store", "rows over time", "page", f"ms with {_FEW:,} rows", "rows", "ms with all rows", "ratio"), texts=3
+    )
     for name, filled in stores.items():
         for spacing in SPACINGS:
             print_pages(name, filled, spacing, rows)

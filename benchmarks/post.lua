@@ -1,5 +1,5 @@
--- wrk posts one body over and over.
--- Arguments: the body's file, its content type, and after how many answers to print a line (0: never).
+-- Makes wrk post one body over and over.
+-- Arguments: file with the body, content type, and number of responses after which to print a line (0: never).
 
 local threads = {}
 
@@ -14,19 +14,19 @@ function init(args)
    wrk.headers["Content-Type"] = args[2]
    file:close()
    step = tonumber(args[3])
-   answered = 0
-   unstored = {}
+   responses = 0
+   failures = {}
 end
 
--- Of the answers other than 201, wrk itself counts those from 400 on, and doesn't say which.
+-- wrk itself counts only statuses from 400 on, and not each by itself.
 function response(status)
-   answered = answered + 1
+   responses = responses + 1
    if status ~= 201 then
       local name = "status " .. status
-      unstored[name] = (unstored[name] or 0) + 1
+      failures[name] = (failures[name] or 0) + 1
    end
-   if step > 0 and answered % step == 0 then
-      print("answered " .. answered)
+   if step > 0 and responses % step == 0 then
+      print("responses " .. responses)
       io.flush()
    end
 end
@@ -37,7 +37,7 @@ function done(summary, latency)
       table.insert(errors, string.format('"%s": %d', kind, summary.errors[kind]))
    end
    for _, thread in ipairs(threads) do
-      for name, count in pairs(thread:get("unstored")) do
+      for name, count in pairs(thread:get("failures")) do
          table.insert(errors, string.format('"%s": %d', name, count))
       end
    end

@@ -1,4 +1,4 @@
-"""Rows with times in the past, and the quick ways to fill a store with them."""
+"""Rows with times in the past, and fast ways to fill a store with them."""
 
 import json
 import sqlite3
@@ -13,7 +13,7 @@ from cassandra.query import BatchStatement, BatchType
 from lookbook.prediction import FIRST_YEAR, bucket, created_at, id_maker, shard, sort_key
 
 _HOUR = 3600 * 10**9
-_SILENCE = 180 * 24 * _HOUR
+_GAP = 180 * 24 * _HOUR
 _MILLISECOND = 10**6
 
 _TOP = ["Bag", "Sandal", "Sneaker"], [0.9, 0.06, 0.04]
@@ -25,36 +25,36 @@ _LOAD_SECONDS = 60
 
 
 def hourly(count: int, now: int) -> Sequence[int]:
-    """Nanoseconds since 1970, one row an hour up to `now`; fewer than `count` where Lookbook's list begins later."""
+    """One row per hour up to `now`, in nanoseconds since 1970, but none before FIRST_YEAR."""
     first = int(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC).timestamp()) * 10**9
     return range(now, first, -_HOUR)[:count][::-1]
 
 
 def dense(count: int, now: int) -> Sequence[int]:
-    """A thousand rows a second."""
+    """A thousand rows per second."""
     return range(now - count * _MILLISECOND, now, _MILLISECOND)
 
 
-def stretches(count: int, now: int) -> Sequence[int]:
-    """A thousand rows a second twice, with half a year of silence between."""
-    return [*dense(count // 2, now - _SILENCE), *dense(count - count // 2, now)]
+def with_gap(count: int, now: int) -> Sequence[int]:
+    """Twice a thousand rows per second, with a gap of half a year in between."""
+    return [*dense(count // 2, now - _GAP), *dense(count - count // 2, now)]
 
 
 SPACINGS: dict[str, Callable[[int, int], Sequence[int]]] = {
-    "one an hour": hourly,
-    "1,000 a second": dense,
-    "two stretches of 1,000 a second, 180 days apart": stretches,
+    "one per hour": hourly,
+    "1,000 per second": dense,
+    "two series of 1,000 per second, 180 days apart": with_gap,
 }
 
 
 def make_ids(times: Sequence[int]) -> list[UUID]:
-    """Ids of those times, oldest first."""
+    """An id for each time, in the same order."""
     make = id_maker(clock=iter(times).__next__)
     return [make() for _ in times]
 
 
 def fill_sqlite(path: str, ids: Sequence[UUID]) -> None:
-    """Into tables that SqliteStore has made."""
+    """Insert rows into the tables that SqliteStore has created."""
     name, labels, scores, *model = _ROW
     tail = (name, json.dumps(labels), json.dumps(scores), *model)
     with sqlite3.connect(path) as connection:
@@ -67,7 +67,7 @@ def fill_sqlite(path: str, ids: Sequence[UUID]) -> None:
 
 
 def fill_cassandra(session: Session, keyspace: str, ids: Sequence[UUID]) -> None:
-    """Into tables that apply_schema() has made, a partition's rows in batches; the directory with them."""
+    """Insert rows, and their buckets, into the tables that apply_schema() has created."""
     profile = session.execution_profile_clone_update(EXEC_PROFILE_DEFAULT, request_timeout=_LOAD_SECONDS)
     execute_concurrent(
         session,
@@ -91,7 +91,7 @@ def _batches(session: Session, keyspace: str, ids: Sequence[UUID]) -> Iterator[B
 
 
 def _batch(statement: object, rows: list[tuple[object, ...]]) -> BatchStatement:
-    # Unlogged and of one partition, a batch is one write, which Cassandra's limit on batches spares.
+    # An unlogged batch of one partition is a single write, and exempt from Cassandra's limit on batch sizes.
     batch = BatchStatement(BatchType.UNLOGGED)
     batch.add_all([statement] * len(rows), rows)
     return batch

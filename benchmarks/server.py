@@ -1,4 +1,4 @@
-"""The real service as a process of its own, and what the kernel counts of it."""
+"""The real service as a process, and its use of CPU and memory as the kernel counts it."""
 
 import os
 import socket
@@ -16,15 +16,15 @@ from benchmarks.errors import BenchmarkError
 
 _READY_SECONDS = 60
 _POLL_SECONDS = 0.01
-# gunicorn gives its workers 25 seconds.
+# gunicorn waits up to 25 seconds for its workers.
 _STOP_SECONDS = 40
 
 
 class Server:
-    """`lookbook serve` with one worker; `seconds` is the time from its start to the first 200 of /readyz."""
+    """`lookbook serve` with one worker; `seconds` is the time from its start until /readyz returns 200."""
 
     def __init__(self, process: subprocess.Popen[bytes], url: str, log: Path, began: float) -> None:
-        """`began` is time.monotonic() before the start; raises BenchmarkError where readiness does not come."""
+        """`began` is time.monotonic() before the start. Raises BenchmarkError if the service does not become ready."""
         self.url = url
         self._process = process
         self._await_ready(log, began)
@@ -32,11 +32,11 @@ class Server:
         (self.worker,) = _children(process.pid)
 
     def cpu_seconds(self) -> float:
-        """CPU time of master and worker, user and system."""
+        """CPU time of master and worker, user and system, in seconds."""
         return sum(_cpu_seconds(pid) for pid in (self._process.pid, self.worker))
 
     def resident(self) -> float:
-        """The worker's VmRSS in MB (a million bytes)."""
+        """The worker's VmRSS in MB (a million bytes each)."""
         lines = Path(f"/proc/{self.worker}/status").read_text().splitlines()
         (line,) = [line for line in lines if line.startswith("VmRSS:")]
         return int(line.split()[1]) * 1024 / 1e6
@@ -44,8 +44,8 @@ class Server:
     def _await_ready(self, log: Path, began: float) -> None:
         while not _is_ready(self.url):
             if self._process.poll() is not None:
-                said = [line for line in log.read_text().splitlines() if line.startswith("lookbook: ")]
-                raise BenchmarkError(f"the service did not start: {said[-1] if said else self._process.returncode}")
+                errors = [line for line in log.read_text().splitlines() if line.startswith("lookbook: ")]
+                raise BenchmarkError(f"the service did not start: {errors[-1] if errors else self._process.returncode}")
             if time.monotonic() - began > _READY_SECONDS:
                 raise BenchmarkError(f"the service was not ready after {_READY_SECONDS} seconds")
             time.sleep(_POLL_SECONDS)
@@ -53,7 +53,7 @@ class Server:
 
 @contextmanager
 def serve(settings: Mapping[str, str], log: Path) -> Iterator[Server]:
-    """The service on a free port, with `settings` by their names in the environment; its lines go to `log`."""
+    """The service on a free port; `settings` are environment variables, and its output goes to `log`."""
     address = f"127.0.0.1:{_free_port()}"
     environment = {**_environment(), **settings, "LOOKBOOK_BIND": address, "LOOKBOOK_WORKERS": "1"}
     began = time.monotonic()
@@ -69,7 +69,7 @@ def serve(settings: Mapping[str, str], log: Path) -> Iterator[Server]:
 
 
 def _environment() -> dict[str, str]:
-    """This process's, without Lookbook's settings other than where Cassandra is."""
+    """This process's environment with those of Lookbook's settings that are about Cassandra, and no others."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -95,6 +95,6 @@ def _children(pid: int) -> list[int]:
 
 
 def _cpu_seconds(pid: int) -> float:
-    # The command's name, in parentheses, may hold anything: count from behind it, see proc_pid_stat(5).
+    # The second field, the command in parentheses, may contain spaces: split after it, see proc_pid_stat(5).
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

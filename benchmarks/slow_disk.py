@@ -1,4 +1,4 @@
-"""Predictions a second on a disk that is slow to flush: `python -m benchmarks.slow_disk`.
+"""Measures predictions per second on a disk that is slow to flush: `python -m benchmarks.slow_disk`.
 
 A library that is loaded before the C library delays each flush of the service.
 """
@@ -35,10 +35,10 @@ int fdatasync(int fd) { return delayed("fdatasync", fd); }
 
 @contextmanager
 def slow_flushes(milliseconds: int) -> Iterator[Mapping[str, str]]:
-    """Environment variables with which a process takes so much longer for each flush."""
+    """Environment variables that make each flush of a process take longer."""
     compiler = shutil.which("cc")
     if not compiler:
-        raise BenchmarkError("a C compiler is needed: install gcc")
+        raise BenchmarkError("there is no C compiler; on Debian: apt install gcc")
     with tempfile.TemporaryDirectory(prefix="lookbook-flush-") as folder:
         source, library = Path(folder, "flush.c"), Path(folder, "flush.so")
         source.write_text(_SOURCE)
@@ -47,9 +47,9 @@ def slow_flushes(milliseconds: int) -> Iterator[Mapping[str, str]]:
 
 
 def _rate(milliseconds: int, seconds: int) -> str:
-    """Predictions a second, or how many requests failed."""
+    """Predictions per second, or which requests failed."""
     with slow_flushes(milliseconds) as delay, tempfile.TemporaryDirectory(prefix="lookbook-bench-") as folder:
-        body = write_body(SMALL.picture, Path(folder, "body"))
+        body = write_body(SMALL.image, Path(folder, "body"))
         settings = {
             "LOOKBOOK_SQLITE_PATH": f"{folder}/lookbook.sqlite",
             "LOOKBOOK_MODEL": str(SMALL.model),

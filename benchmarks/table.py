@@ -1,10 +1,10 @@
-"""A Markdown table on standard output, printed line by line as its numbers come."""
+"""A Markdown table on standard output, printed row by row as the figures are measured."""
 
 from collections.abc import Iterable
 
 
 def head(names: Iterable[str], texts: int) -> None:
-    """The names of the columns, of which the first `texts` hold text and the others numbers."""
+    """Print the names of the columns; the first `texts` of them contain text, the others numbers."""
     names = tuple(names)
     row(names)
     row("---" if number < texts else "--:" for number in range(len(names)))
