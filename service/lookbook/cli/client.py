@@ -83,10 +83,10 @@ class Client:
                 **parts,
             )
             if response.status_code in (200, 201):
-                found = response.json()
-                if not isinstance(found, dict) or not isinstance(found.get(key), list):
+                body = response.json()
+                if not isinstance(body, dict) or not isinstance(body.get(key), list):
                     raise self._foreign(f"{path} has no {key}")
-                return found
+                return body
             if response.status_code == 404 and path == _MODEL:
                 raise self._foreign(f"{path} was not found")
         except requests.JSONDecodeError as error:

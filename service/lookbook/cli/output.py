@@ -71,7 +71,7 @@ def prepare_streams() -> None:
 
 
 def complain(message: str) -> None:
-    """One line on standard error."""
+    """Print a message to standard error, as one line."""
     # Not click.echo(): it would write past the progress bar.
     print(f"lookbook: {printable(message)}", file=sys.stderr, flush=True)
 
