@@ -50,8 +50,8 @@ def classify(
 ) -> None:
     """Classify images.
 
-    PATH is an image file, a folder, or - for standard input. Folders are searched recursively for .jpg, .jpeg, .png
-    and .webp files; hidden files, hidden folders and links to folders are skipped.
+    PATH is an image file, a folder, or - for standard input. Folders are searched recursively for JPEG, PNG and WebP
+    files, whatever their names; hidden files, hidden folders and links to folders are skipped.
 
     With --url, a server classifies the images and stores each prediction exactly once. Without it, images are
     classified on this machine with the default model, and nothing is stored.
