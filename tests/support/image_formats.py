@@ -43,9 +43,10 @@ def formats(image: Image.Image) -> dict[str, tuple[bytes, bytes]]:
     }
 
 
-def chunk(kind: bytes, data: bytes) -> bytes:
-    """A chunk of a PNG file."""
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+def chunk(kind: bytes, data: bytes, checksum: int | None = None) -> bytes:
+    """A chunk of a PNG file, with the right checksum unless another is given."""
+    checksum = zlib.crc32(kind + data) if checksum is None else checksum
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
 
 
 def png(

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lookbook.model.bundle import BundleError, read_bundle
+from lookbook.model.bundle import BundleError, find_bundle, read_bundle
+from lookbook.settings import Settings
 
 from tests.support.places import CLOTHES, MLP
 
@@ -14,6 +15,12 @@ def test_a_bundle_is_described_by_its_manifest() -> None:
     assert (bundle.name, bundle.version) == ("fashion-mnist-mlp", "2.2.0")
     assert bundle.labels[8] == "Bag"
     assert (bundle.input.height, bundle.input.width, bundle.input.channels) == (28, 28, 1)
+
+
+def test_the_default_bundle_is_found_from_any_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert read_bundle(find_bundle(Settings().model)).name == "lookbook-clothes"
+    assert find_bundle("models/none") == Path("models/none")
 
 
 def test_the_default_bundle_is_small_enough_for_every_pod_to_pull() -> None:

@@ -15,6 +15,7 @@ from lookbook.model.decoding import decode
 from lookbook.model.metadata import strip
 from PIL import Image
 
+from tests.support.image_formats import chunk
 from tests.support.images import encoded
 from tests.support.places import PHOTOS
 
@@ -26,12 +27,6 @@ PNG = encoded(SHIRT)
 JPEG = encoded(SHIRT, "JPEG", quality=90)
 WEBP = encoded(ALPHA, "WEBP", icc_profile=NOISE[:500], xmp=b"<x>" * 100)
 IHDR_END, IEND = 33, 12
-
-
-def chunk(kind: bytes, data: bytes, crc: int | None = None) -> bytes:
-    return (
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data) if crc is None else crc)
-    )
 
 
 def segment(marker: int, content: bytes) -> bytes:
@@ -48,16 +43,16 @@ CHUNKS = {
     "a color profile that is none": chunk(b"iCCP", b"p\0\0notzlib"),
     "compressed XMP of 2 MB": chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + COMPRESSED),
     "XMP of 3 MB": chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + b"<x>" * 1_000_000),
-    "a text with a wrong checksum": chunk(b"tEXt", b"a\0b", crc=1),
+    "a text with a wrong checksum": chunk(b"tEXt", b"a\0b", checksum=1),
     "a compressed text of 2 MB": chunk(b"zTXt", b"c\0\0" + COMPRESSED),
     "a short gamma": chunk(b"gAMA", b"\0"),
     "an empty sRGB": chunk(b"sRGB", b""),
     "short chromaticities": chunk(b"cHRM", b"\0\0"),
     "a short density": chunk(b"pHYs", b"\0"),
     "EXIF that is none": chunk(b"eXIf", b"\0garbage"),
-    "EXIF with a wrong checksum": chunk(b"eXIf", b"MM\0*\0\0\0\x08", crc=1),
+    "EXIF with a wrong checksum": chunk(b"eXIf", b"MM\0*\0\0\0\x08", checksum=1),
     "transparency of a wrong length": chunk(b"tRNS", b"\0"),
-    "transparency with a wrong checksum": chunk(b"tRNS", b"\0" * 6, crc=1),
+    "transparency with a wrong checksum": chunk(b"tRNS", b"\0" * 6, checksum=1),
     "a suggested palette of a wrong length": chunk(b"PLTE", b"\0\0"),
     "a broken animation": chunk(b"acTL", b"\0") + chunk(b"fcTL", b"\0"),
     "a chunk of somebody's own": chunk(b"prVt", b"anything"),
