@@ -32,7 +32,7 @@ class BucketDirectory:
         self._added: set[tuple[int, int, int]] = set()
 
     def add(self, id: UUID) -> None:
-        """Enter the id's bucket; to be called before its first row is written, or no listing would find that row.
+        """Enter the id's bucket. Call this before its first row is written; otherwise, listings miss that row.
 
         Each process enters a bucket again every ten minutes, so that the entry outlives a row that is written late.
         """

@@ -59,7 +59,7 @@ def _read_group(
 ) -> tuple[list[Prediction], UUID | None]:
     """The newest rows of some buckets and, if there may be more rows, the id of the last one."""
     shards = _most_shards(group)
-    # Ids choose their shards at random, so one shard may hold more than its part: read twice that part.
+    # Ids fall into shards by chance, so one shard may hold more than its part: read twice that part.
     limit = min(max_rows, 2 * max_rows // (len(group) * shards) + 5)
     values = ([entry.number for entry in group], list(range(shards)), below, since, limit)
     rows = [to_prediction(row) for row in connection.execute("list", values)]
