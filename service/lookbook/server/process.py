@@ -1,11 +1,11 @@
 """The server process: gunicorn, configured for Lookbook."""
 
 import ctypes
+import os
 import sys
+import time
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from gunicorn import glogging
 from gunicorn.app.base import BaseApplication
@@ -15,6 +15,8 @@ from lookbook.errors import LookbookError
 from lookbook.server import logs, metrics_folder
 from lookbook.server.checks import check
 from lookbook.server.cpus import available_cpus
+from lookbook.server.restarts import Restarts
+from lookbook.server.worker import Worker
 from lookbook.settings import Settings
 
 # Threads in addition to those for admitted requests; they refuse the other requests.
@@ -26,7 +28,6 @@ def run(settings: Settings) -> None:
     """Serve until told to stop. Raises SettingsError as check()."""
     check(settings)
     _return_memory()
-    metrics_folder.create()
     Server(settings).run()
 
 
@@ -35,6 +36,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._reasons = Reasons()
         super().__init__()
 
     def load_config(self) -> None:
@@ -48,14 +50,54 @@ class Server(BaseApplication):  # type: ignore[misc]
         try:
             return build(self.settings)
         except (LookbookError, OSError) as error:
-            _refuse_to_start(str(error))
+            self._reasons.print_first(str(error))
+            sys.exit(Arbiter.APP_LOAD_ERROR)
 
     def run(self) -> None:
         Master(self).run()
 
 
+class Reasons:
+    """Prints one of the reasons for which workers refuse to start, although the workers are separate processes."""
+
+    def __init__(self) -> None:
+        # The worker that reads the only byte prints.
+        self._read, write = os.pipe()
+        os.set_blocking(self._read, False)
+        os.write(write, b"1")
+        os.close(write)
+
+    def print_first(self, reason: str) -> None:
+        if os.read(self._read, 1):
+            sys.stderr.write(f"lookbook: {reason}\n")
+
+
 class Master(Arbiter):  # type: ignore[misc]
-    """Shuts down when workers refuse to start; gunicorn's own abandons the shutdown when a second worker refuses."""
+    """Starts workers that die at once with growing pauses, and shuts down when workers refuse to start."""
+
+    def __init__(self, app: Server) -> None:
+        super().__init__(app)
+        self._restarts = Restarts()
+
+    def ages(self) -> list[int]:
+        """gunicorn's numbers for the workers that are running."""
+        return [worker.age for worker in self.WORKERS.values()]
+
+    def ended(self, worker: Worker) -> None:
+        metrics_folder.forget(worker.age)
+        seconds = time.monotonic() - worker.born
+        if pause := self._restarts.ended(seconds, self.num_workers):
+            self.log.error("A worker ended %.0f s after its start; the next one starts in %.0f s", seconds, pause)
+
+    def spawn_workers(self) -> None:
+        """Called every second, and whenever a worker has ended."""
+        if not self._restarts.due():
+            return
+        try:
+            super().spawn_workers()
+        except OSError as error:
+            pause = self._restarts.ended(0, self.num_workers)
+            self.log.error("Cannot start a worker: %s; the next attempt is in %.0f s", error.strerror, pause)
 
     def halt(self, reason: str | None = None, exit_status: int = 0) -> None:
         self.WORKER_BOOT_ERROR = self.APP_LOAD_ERROR = -1
@@ -80,7 +122,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "worker_connections": 900,
         "keepalive": 30,
         "graceful_timeout": 25,
-        "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,
+        "worker_tmp_dir": "/dev/shm" if os.access("/dev/shm", os.W_OK) else None,
         "logconfig_dict": logs.CONFIG,
         "logger_class": Logger,
         # Lookbook does not use these headers: a client that sends one must not change or break a response.
@@ -88,17 +130,12 @@ def _options(settings: Settings) -> dict[str, Any]:
         "secure_scheme_headers": {},
         "control_socket_disable": True,
         "proc_name": "lookbook",
-        "child_exit": lambda master, worker: metrics_folder.forget(worker.pid),
+        "on_starting": lambda master: metrics_folder.create(),
+        "pre_fork": lambda master, worker: metrics_folder.prepare(worker.age, master.ages()),
+        "post_fork": lambda master, worker: metrics_folder.use(worker.age),
+        "child_exit": lambda master, worker: master.ended(worker),
         "on_exit": lambda master: metrics_folder.remove(),
     }
-
-
-def _refuse_to_start(reason: str) -> NoReturn:
-    """End this worker, and with it the server. Of several workers, the first one prints why."""
-    with suppress(FileExistsError):
-        (metrics_folder.path() / "refused").touch(exist_ok=False)
-        sys.stderr.write(f"lookbook: {reason}\n")
-    sys.exit(Arbiter.APP_LOAD_ERROR)
 
 
 def _return_memory() -> None:

@@ -86,6 +86,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.born = time.monotonic()
         self.lingering: deque[Connection] = deque()
         self.serving = threading.local()
 
