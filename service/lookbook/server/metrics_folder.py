@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from lookbook.telemetry import metrics_files
@@ -50,8 +51,12 @@ def remove() -> None:
 def prepare(number: int, running: Collection[int]) -> None:
     """Before a worker starts, let it continue the files of one that has ended, if there are many or little room."""
     folder = path()
-    if folder is None or not folder.is_dir():
-        return
+    if folder:
+        with suppress(OSError):
+            _continue_files(folder, number, running)
+
+
+def _continue_files(folder: Path, number: int, running: Collection[int]) -> None:
     numbers = {file: metrics_files.number_of(file) for file in folder.glob("*.db")}
     ended = sorted({found for found in numbers.values() if found is not None} - {*running, number})
     if ended and (len(ended) > _MAX_ENDED or shutil.disk_usage(folder).free < _MIN_FREE):
@@ -71,6 +76,7 @@ def forget(number: int) -> None:
     for file in folder.glob(f"*_{number}.db") if folder else ():
         damaged = not metrics_files.is_intact(file)
         if damaged:
-            _LOG.warning("the metrics of a worker are incomplete: removed %s, which was damaged", file)
+            _LOG.warning("metrics are incomplete: a worker has left %s damaged", file)
         if damaged or file.name.startswith("gauge_live"):
-            file.unlink(missing_ok=True)
+            with suppress(OSError):
+                file.unlink()
