@@ -1,0 +1,110 @@
+"""Installations and upgrades as an API server accepts them; what then runs is the business of tests/e2e."""
+
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.api_server import ApiServer, api_server
+from tests.support.chart import helm_template, tool
+from tests.support.places import CHART, ROOT
+
+KINDS = (
+    "deployments,statefulsets,jobs,services,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,"
+    "poddisruptionbudgets,horizontalpodautoscalers,persistentvolumeclaims"
+)
+# The last commit with version 0.1.0 of the chart.
+RELEASED = "e7fec56"
+NO_CRDS = ("--set", "monitoring.serviceMonitor=false,monitoring.alerts=false,httpRoute.enabled=false")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    tool("helm")
+    with api_server(tmp_path_factory.mktemp("api")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The chart as 0.1.0 released it."""
+    folder = tmp_path_factory.mktemp("released")
+    command = ["git", "archive", f"--output={folder}/chart.tar", RELEASED, "charts/lookbook"]
+    if subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode:
+        pytest.skip(f"no commit {RELEASED}: fetch the whole history")
+    with tarfile.open(folder / "chart.tar") as tar:
+        tar.extractall(folder, filter="data")
+    return folder / "charts/lookbook"
+
+
+@pytest.fixture
+def namespace(server: ApiServer, request: pytest.FixtureRequest) -> str:
+    name = f"test-{abs(hash(request.node.nodeid))}"
+    server.run("kubectl", "create", "namespace", name)
+    return name
+
+
+def versions(server: ApiServer, namespace: str) -> dict[str, str]:
+    """The version that the server gives each object; it changes whenever the object does."""
+    return {
+        f"{item['kind']} {item['metadata']['name']}": item["metadata"]["resourceVersion"]
+        for item in server.objects(namespace, KINDS)
+    }
+
+
+def test_every_example_installs_and_a_second_upgrade_changes_nothing(
+    server: ApiServer, namespace: str, values: list[object]
+) -> None:
+    helm = ("helm", "--namespace", namespace)
+    server.run(*helm, "install", "prod", CHART, *values, *NO_CRDS)
+    server.run(*helm, "upgrade", "prod", CHART, *values, *NO_CRDS)
+    before = versions(server, namespace)
+    server.run(*helm, "upgrade", "prod", CHART, "--reuse-values")
+    assert versions(server, namespace) == before
+
+
+def test_a_deleted_schema_job_comes_back(server: ApiServer, namespace: str) -> None:
+    helm = ("helm", "--namespace", namespace)
+    server.run(*helm, "install", "prod", CHART)
+    before = versions(server, namespace)
+    server.run("kubectl", "--namespace", namespace, "delete", "job", "--all")
+    server.run(*helm, "upgrade", "prod", CHART, "--reuse-values")
+    assert versions(server, namespace).keys() == before.keys()
+
+
+@pytest.mark.parametrize("mode", ["--reuse-values", "--reset-then-reuse-values"])
+def test_a_release_of_0_1_0_upgrades_in_place(server: ApiServer, namespace: str, released: Path, mode: str) -> None:
+    helm = ("helm", "--namespace", namespace)
+    server.run(*helm, "install", "prod", released, "--set", "settings.retention=2592000,replicas=3")
+    kept = {item["metadata"]["uid"] for item in server.objects(namespace, "statefulsets,persistentvolumeclaims")}
+    server.run(*helm, "upgrade", "prod", CHART, mode)
+    assert {
+        item["metadata"]["uid"] for item in server.objects(namespace, "statefulsets,persistentvolumeclaims")
+    } == kept
+    (deployment,) = [item for item in server.objects(namespace, "deployments") if item["metadata"]["name"] == "prod"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["image"].startswith("lookbook:")
+    assert not container["image"].endswith(":0.1.0")
+    assert {"name": "LOOKBOOK_RETENTION", "value": "2592000"} in container["env"]
+
+
+def test_releases_share_a_namespace(server: ApiServer, namespace: str) -> None:
+    for release in ("one", "two", "a" * 53):
+        server.run("helm", "--namespace", namespace, "install", release, CHART)
+    assert len(server.objects(namespace, "statefulsets")) == 3
+
+
+def test_gitops_sees_no_drift(server: ApiServer, namespace: str, tmp_path: Path) -> None:
+    """Argo CD and Flux apply what Helm renders, again and again."""
+    manifests = tmp_path / "manifests.yaml"
+    manifests.write_text(helm_template("--namespace", namespace).stdout)
+    kubectl = ("kubectl", "--namespace", namespace)
+    apply = (*kubectl, "apply", "--server-side", "--field-manager=gitops", "--filename", manifests)
+    server.run(*apply)
+    assert server.run(*kubectl, "diff", "--server-side", "--field-manager=gitops", "--filename", manifests) == ""
+    server.run(*apply)
+    before = versions(server, namespace)
+    server.run(*apply)
+    assert versions(server, namespace) == before
