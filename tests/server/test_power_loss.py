@@ -3,17 +3,15 @@
 The control keeps Cassandra's own default, which writes the commit log to the disk every ten seconds.
 """
 
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import requests
 from lookbook.settings import Settings
 from lookbook.store.cassandra.schema import set_up_cassandra
 
 from tests.support.chart import containers, render
+from tests.support.load import writers
 from tests.support.places import BAG
 from tests.support.power import NETWORK, SUBNET, Node, check_requirements
 from tests.support.running import Service, docker, until
@@ -50,29 +48,6 @@ def ring(tmp_path: Path) -> Iterator[Callable[[str], list[Node]]]:
     docker("network", "rm", NETWORK)
 
 
-def acknowledged_until_power_is_cut(service: Service, nodes: list[Node]) -> set[str]:
-    ids: list[str] = []
-    stop = threading.Event()
-
-    def write() -> None:
-        while not stop.is_set():
-            try:
-                response = service.send(BAG.read_bytes())
-            except requests.RequestException:
-                continue
-            if response.status_code == 201:
-                ids.append(response.json()["id"])
-
-    with ThreadPoolExecutor(8) as pool:
-        for _ in range(8):
-            pool.submit(write)
-        until(lambda: len(ids) > 500, 120)
-        for node in nodes:
-            node.cut_power()
-        stop.set()
-    return set(ids)
-
-
 def lost(serve: Callable[..., Service], nodes: list[Node]) -> set[str]:
     """The acknowledged predictions that are not there after the power is back."""
     service = serve(
@@ -81,13 +56,16 @@ def lost(serve: Callable[..., Service], nodes: list[Node]) -> set[str]:
         cassandra_username=RING.cassandra_username,
         cassandra_password=RING.cassandra_password,
     ).ready()
-    ids = acknowledged_until_power_is_cut(service, nodes)
+    with writers(service) as acknowledged:
+        until(lambda: len(acknowledged) > 500, 120)
+        for node in nodes:
+            node.cut_power()
     for node in nodes:
         node.restore_power()
     for node in nodes:
         node.until_up()
     until(lambda: service.send(BAG.read_bytes()).status_code == 201)
-    return ids - service.all_ids()
+    return set(acknowledged) - service.all_ids()
 
 
 def configure_as_the_chart() -> str:

@@ -41,8 +41,9 @@ def heavy() -> bytes:
     return encoded(Image.new("RGB", (4900, 4900), (1, 2, 3)))
 
 
-def kill_under_load(service: Service) -> None:
-    """Kill every worker during writes: each prediction that was acknowledged must still be stored."""
+@contextmanager
+def writers(service: Service) -> Iterator[list[str]]:
+    """Eight clients that write as long as the context lasts; the list holds the ids that were acknowledged so far."""
     acknowledged: list[str] = []
     stop = threading.Event()
 
@@ -56,12 +57,20 @@ def kill_under_load(service: Service) -> None:
                 acknowledged.append(response.json()["id"])
 
     with ThreadPoolExecutor(8) as pool:
-        writers = [pool.submit(write) for _ in range(8)]
+        running = [pool.submit(write) for _ in range(8)]
+        try:
+            yield acknowledged
+        finally:
+            stop.set()
+        for writer in running:
+            writer.result()
+
+
+def kill_under_load(service: Service) -> None:
+    """Kill every worker during writes: each prediction that was acknowledged must still be stored."""
+    with writers(service) as acknowledged:
         for _ in range(3):
             _kill_workers(service, acknowledged)
-        stop.set()
-        for writer in writers:
-            writer.result()
     until(lambda: service.send(BAG.read_bytes()).status_code == 201)
     assert len(acknowledged) > 150
     assert set(acknowledged) <= service.all_ids()
