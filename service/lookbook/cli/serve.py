@@ -23,8 +23,9 @@ class _Command(click.Command):
 def serve() -> None:
     """Classify images over HTTP and store every prediction."""
     # Imported here: the other commands start faster without it.
-    from lookbook.server import process, reload
+    from lookbook.server import process, reload, stderr
 
+    stderr.install()
     settings = Settings.from_environment(os.environ)
     if not settings.tokens_file:
         output.complain(

@@ -1,6 +1,6 @@
 """Log lines as JSON on standard error.
 
-Tests: tests/server/test_process.py, tests/unit/test_tracing.py.
+Tests: tests/server/test_process.py, tests/server/test_log.py, tests/unit/test_tracing.py.
 """
 
 import logging
@@ -8,6 +8,8 @@ from typing import Any
 
 from flask import g, has_request_context
 from pythonjsonlogger.json import JsonFormatter
+
+from lookbook.server.stderr import Stderr
 
 
 class Formatter(JsonFormatter):
@@ -28,11 +30,21 @@ class Formatter(JsonFormatter):
             log_data["trace_id"], log_data["span_id"] = trace.trace_id, trace.span_id
 
 
+class Handler(logging.StreamHandler[Any]):
+    """Says how many lines are missing from the log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        super().emit(record)
+        if isinstance(self.stream, Stderr) and self.stream.dropped and (dropped := self.stream.take_dropped()):
+            message = "%d lines are missing here: standard error was not read in time"
+            super().emit(logging.LogRecord(__name__, logging.WARNING, __file__, 0, message, (dropped,), None))
+
+
 CONFIG: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"json": {"()": "lookbook.server.logs.Formatter"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "handlers": {"stderr": {"class": "lookbook.server.logs.Handler", "formatter": "json"}},
     "root": {"level": "INFO", "handlers": ["stderr"]},
     "loggers": {
         # lookbook.store.cassandra.connection logs in one line what the driver would log every second in many.

@@ -12,6 +12,7 @@ import fcntl
 import os
 import selectors
 import socket
+import sys
 import threading
 import time
 from collections import deque
@@ -37,7 +38,7 @@ OVERRIDDEN = {
     "ThreadWorker.on_client_socket_readable": "wait for the head of the next request in the event loop",
     "ThreadWorker.on_pending_socket_readable": "read heads in the event loop",
     "ThreadWorker.finish_request": "close connections without blocking the event loop",
-    "ThreadWorker.murder_pending": "close lingering connections in time",
+    "ThreadWorker.murder_pending": "close lingering connections in time, and write what waits for the log",
     "ThreadWorker.load_wsgi": "learn when the application starts a response",
     "ThreadWorker.handle": "know the connection of the response that the application starts",
     "ThreadWorker.handle_error": "send errors in the application's own form",
@@ -144,7 +145,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             super().finish_request(conn, future)
 
     def murder_pending(self) -> None:
+        """Called after all events, at least every second."""
         super().murder_pending()
+        sys.stderr.flush()
         while self.lingering and self.lingering[0].timeout <= time.monotonic():
             self._end_lingering(self.lingering[0])
 
