@@ -36,8 +36,8 @@ run: $(VENV)/serving ## serve on 127.0.0.1:8080, with SQLite and the bundled mod
 test: $(VENV)/testing ## run the tests; those on Cassandra skip where none runs
 	$(VENV)/bin/python -m pytest
 
-lint: $(VENV)/testing ## ruff and mypy
-	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
+lint: $(VENV)/testing ## ruff, mypy and codespell
+	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy && $(VENV)/bin/codespell
 
 actionlint: ## lint the workflows (wants Go)
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -37,22 +37,22 @@ class Load:
 
     def send(self, keep: bool) -> None:
         """Post at the shared rate, on one connection or on a new one for each request."""
-        sender = requests.Session() if keep else requests
+        post = requests.Session().post if keep else requests.post
         while not self._stop.is_set():
             with self._lock:
                 due = self.began + self._number * self._interval
                 self._number += 1
             if self._stop.wait(max(0, due - time.monotonic())):
                 return
-            self._post(sender)
+            self._post(post)
 
     def stop(self) -> None:
         self._stop.set()
 
-    def _post(self, sender: object) -> None:
+    def _post(self, post: Callable[..., requests.Response]) -> None:
         headers = {"Content-Type": "image/jpeg"}
         try:
-            answer = sender.post(f"{URL}/v1/predictions", self._picture, headers=headers, timeout=10)
+            answer = post(f"{URL}/v1/predictions", self._picture, headers=headers, timeout=10)
         except requests.RequestException as error:
             self.codes[type(error).__name__] += 1
             self.failures.append((round(self.seconds, 1), str(error)))
