@@ -52,8 +52,9 @@ def read_all(descriptor: int) -> bytes:
 
 def check_bounded(reader: int, writer: int, *prefix: str) -> None:
     """A process writes without waiting for the reader; the lines that it keeps are complete, the others are counted."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen([*prefix, sys.executable, "-c", WRITING], stderr=writer, text=True, **pipes) as process:
+    command = [*prefix, sys.executable, "-c", WRITING]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=writer, text=True) as process:
         os.close(writer)
         assert process.stdout
         assert process.stdout.readline() == "written\n"
