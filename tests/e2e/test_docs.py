@@ -1,5 +1,7 @@
 """The pages' commands for a cluster, run as they stand there."""
 
+import base64
+import functools
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +11,7 @@ from tests.support.cluster import RELEASE, URL, Cluster, served
 from tests.support.cluster_calls import classify
 from tests.support.cluster_load import load, nothing_failed
 from tests.support.places import PHOTOS, ROOT
+from tests.support.running import until
 
 
 def stored() -> dict[str, bytes]:
@@ -92,9 +95,20 @@ def test_an_upgrade_and_back(walk: Callable[..., str]) -> None:
     nothing_failed(running)
 
 
+def is_accepted(token: str) -> bool:
+    headers = {"Authorization": f"Bearer {token}"}
+    return requests.get(f"{URL}/v1/predictions", headers=headers, timeout=10).status_code == 200
+
+
 @pytest.mark.usefixtures("installed")
 def test_tokens(cluster: Cluster, walk: Callable[..., str]) -> None:
     walk("how-to/tokens.md", "cluster")
     assert requests.get(f"{URL}/v1/predictions", timeout=10).status_code == 401
+    walk("how-to/tokens.md", "cluster-new")
+    found = cluster.core.read_namespaced_secret("lookbook-tokens", cluster.namespace).data["tokens"]
+    tokens = base64.b64decode(found).decode().split()
+    assert len(tokens) == 2
+    for token in tokens:
+        until(functools.partial(is_accepted, token), 180)
     cluster.helm("rollback", RELEASE, "--wait", "--timeout", "300s")
     served()

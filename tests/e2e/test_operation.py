@@ -88,7 +88,7 @@ def test_autoscaling_switched_on_over_a_live_release(cluster: Cluster, upgrade: 
 def test_autoscaling_switched_on_without_losing_a_pod(cluster: Cluster, upgrade: Callable[..., str]) -> None:
     """As the chart's README says: a number that kubectl has set stays."""
     cluster.scale(f"deployment/{RELEASE}", 4)
-    upgrade("--force-conflicts", wait=False)
+    upgrade(wait=False)
     assert replicas(cluster) == 4
     until(lambda: replicas(cluster) == 2, 240)
 

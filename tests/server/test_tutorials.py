@@ -34,4 +34,4 @@ def test_on_one_machine(tmp_path: Path) -> None:
         replaced={"0.0.0.0": "127.0.0.1", **port},
         environment=settings,
     )
-    assert (folder / "predictions.sqlite").exists()
+    assert (folder / "lookbook.sqlite").exists()
