@@ -1,8 +1,10 @@
 import json
 import re
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -188,6 +190,17 @@ def test_requests_succeed_without_the_collector(serve: Callable[..., Service]) -
     assert service.send(BAG.read_bytes()).status_code == 201
     until(lambda: "opentelemetry" in service.log.read_text())
     assert service.send(BAG.read_bytes()).status_code == 201
+
+
+def test_a_collector_that_does_not_respond_delays_nothing(serve: Callable[..., Service]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        service = serve(otlp_endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}").ready()
+        with requests.Session() as session:
+            for _ in range(600):  # more than a batch, so that the first one is on its way
+                assert session.get(f"{service.url}/v1/model", timeout=5, headers={"traceparent": GIVEN}).ok
+        began = time.monotonic()
+        assert service.stop() == 0
+        assert time.monotonic() - began < 8
 
 
 def run(code: str, path: Path, **environment: str) -> "subprocess.CompletedProcess[str]":

@@ -1,5 +1,6 @@
 """Spans sent to an OpenTelemetry collector; imported only if tracing is on. Tests: tests/unit/test_tracing.py."""
 
+import atexit
 import threading
 from contextlib import AbstractContextManager
 
@@ -13,15 +14,18 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusC
 from lookbook import __version__
 from lookbook.telemetry.tracing import Trace, next_trace
 
+_LAST_SECONDS = 3
+
 
 class OtlpSpans:
     """See `Spans`. OpenTelemetry's `OTEL_*` variables are honored, such as those for sampling and headers."""
 
     def __init__(self, endpoint: str) -> None:
         """`endpoint` is the collector's base URL, without /v1/traces."""
-        provider = TracerProvider(resource=_resource())
+        provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
         exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
         provider.add_span_processor(BatchSpanProcessor(exporter))
+        _shut_down_at_exit(provider)
         self._tracer = provider.get_tracer("lookbook", __version__)
         self._current = threading.local()
 
@@ -43,6 +47,25 @@ class OtlpSpans:
             span.set_status(StatusCode.ERROR)
         span.end()
         context.detach(self._current.token)
+
+
+def _shut_down_at_exit(provider: TracerProvider) -> None:
+    """Send the last spans when the process ends, without waiting long for a collector that does not respond."""
+    ending = threading.Event()
+
+    def shut_down() -> None:
+        ending.wait()
+        provider.shutdown()
+
+    # Started now, because a process that is ending cannot start a thread.
+    thread = threading.Thread(target=shut_down, name="spans", daemon=True)
+    thread.start()
+
+    def end() -> None:
+        ending.set()
+        thread.join(_LAST_SECONDS)
+
+    atexit.register(end)
 
 
 def _resource() -> Resource:
