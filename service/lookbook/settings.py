@@ -109,6 +109,11 @@ class Settings:
     )
     max_batch: int = _number(32, "maximum images in one /v2 request", minimum=1)
     body_timeout: int = _number(10, "seconds within which a request body must arrive", minimum=1)
+    keep_alive: int = _number(
+        75,
+        "seconds that an idle connection stays open; a load balancer in front should close its connections first; "
+        "0: close each after its response",
+    )
     reload: bool = _flag(False, "whether to restart when the code changes, for development")
     otlp_endpoint: str = _text(
         "", "URL of an OpenTelemetry collector to send traces to; empty: tracing is off", _check_url

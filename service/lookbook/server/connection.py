@@ -77,21 +77,28 @@ class Connection(TConn):  # type: ignore[misc]
         self.source.allow(seconds)
         self.sock.allow(seconds)
 
-    def begin_response(self) -> None:
-        """Announce that the connection will close if the application left a body unread that is still arriving."""
+    def begin_response(self, last: bool) -> None:
+        """Announce that the connection will close if this is the `last` response, or if a body is still arriving."""
         self.sock.allow(0 if self.in_loop else SEND_SECONDS)
         self.source.allow(0)
         try:
             complete = self.parser.finish_body(max_bytes=_DISCARD_BYTES)
         except (BodyTimeout, ParseException, OSError):
             complete = False
-        if not complete:
+        if last or not complete:
             self.parser.mesg.force_close()
 
     def next_request_began(self) -> bool:
         """Take back what the parser read beyond the current request; whether there is any."""
         self._head += self.parser.unreader.take_buffered()
         return bool(self._head)
+
+    def has_data(self) -> bool:
+        """Whether something has arrived that nobody has read yet."""
+        try:
+            return bool(self.sock.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
 
     def end_sending(self) -> bool:
         """Tell the client that nothing more will come; false if it has disconnected."""

@@ -120,7 +120,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "threads": settings.max_requests + SPARE_THREADS,
         # Below the usual limit of 1,024 open files, beyond which accept() would end the worker.
         "worker_connections": 900,
-        "keepalive": 30,
+        "keepalive": settings.keep_alive,
         "graceful_timeout": 25,
         "worker_tmp_dir": "/dev/shm" if os.access("/dev/shm", os.W_OK) else None,
         "logconfig_dict": logs.CONFIG,

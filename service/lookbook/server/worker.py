@@ -38,6 +38,7 @@ OVERRIDDEN = {
     "ThreadWorker.on_client_socket_readable": "wait for the head of the next request in the event loop",
     "ThreadWorker.on_pending_socket_readable": "read heads in the event loop",
     "ThreadWorker.finish_request": "close connections without blocking the event loop",
+    "ThreadWorker.murder_keepalived": "look once more for a request before an idle connection is closed",
     "ThreadWorker.murder_pending": "close lingering connections in time, and write what waits for the log",
     "ThreadWorker.load_wsgi": "learn when the application starts a response",
     "ThreadWorker.handle": "know the connection of the response that the application starts",
@@ -46,6 +47,7 @@ OVERRIDDEN = {
 # What else Worker and Connection take from gunicorn, and what for.
 USED = {
     "ThreadWorker.age": "choose a CPU by the number of the worker",
+    "ThreadWorker.alive": "know whether the worker is shutting down",
     "ThreadWorker.app": "read the settings",
     "ThreadWorker.cfg": "read gunicorn's options",
     "ThreadWorker.keepalived_conns": "take a connection out when it becomes readable",
@@ -144,6 +146,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         else:
             super().finish_request(conn, future)
 
+    def murder_keepalived(self, force: bool = False) -> None:
+        while self.keepalived_conns and (force or self.keepalived_conns[0].timeout <= time.monotonic()):
+            conn = self.keepalived_conns[0]
+            if not force and conn.has_data():
+                self.on_client_socket_readable(conn, conn.sock)
+            else:
+                self.keepalived_conns.popleft()
+                self.poller.unregister(conn.sock)
+                self._close(conn)
+
     def murder_pending(self) -> None:
         """Called after all events, at least every second."""
         super().murder_pending()
@@ -166,7 +178,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             client.sendall(found.encode())
 
     def _start_response(self, start: Callable[..., Any], *arguments: Any) -> Any:
-        self.serving.conn.begin_response()
+        self.serving.conn.begin_response(last=not self.alive)
         return start(*arguments)
 
     def _await_head(self, conn: Connection) -> None:
