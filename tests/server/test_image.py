@@ -1,6 +1,7 @@
-"""The service's container image as `docker run` starts it, without a cluster."""
+"""The service's container image as the README starts it, without a cluster."""
 
 import json
+import re
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ import lookbook
 import pytest
 import requests
 
-from tests.support.places import PHOTOS
+from tests.support.places import PHOTOS, ROOT
 from tests.support.requirements import lacking
 from tests.support.running import docker, until
 
@@ -34,14 +35,15 @@ def volume() -> Iterator[str]:
 
 @pytest.fixture
 def start(volume: str) -> Iterator[Callable[..., str]]:
-    """Starts a container with further options of `docker run`; its address, once it is ready."""
+    """Starts a container as the README says, with further options; its address, once it is ready."""
+    (command,) = re.findall(r"^docker (run .*)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    words = command.replace("127.0.0.1:8080:", "127.0.0.1::").replace("lookbook:/data", f"{volume}:/data").split()
     started: list[str] = []
 
     def act(*options: str) -> str:
         if started:
             docker("rm", "--force", started.pop())
-        command = ("run", "--detach", "--publish", "127.0.0.1::8080", "--volume", f"{volume}:/data")
-        started.append(docker(*command, *options, IMAGE).strip())
+        started.append(docker("run", "--detach", *options, *words[1:]).strip())
         url = f"http://{docker('port', started[-1], '8080').split()[0]}"
         until(lambda: is_ready(url))
         return url
