@@ -1,4 +1,4 @@
-"""The body of a request, read up to its limits of size and time. Tests: tests/unit/test_uploads.py."""
+"""The body of a request; its limits are in app.py (size) and in the server (time). Tests: tests/unit/test_uploads.py."""
 
 import io
 from collections.abc import Iterator

@@ -4,6 +4,7 @@ import io
 
 from PIL import Image
 
+# A small model's scores depend on it, too: see `_useful_share` in decoding.py.
 THUMBNAIL_SIDE = 96
 
 

@@ -1,6 +1,6 @@
 """The CQL statements that serve requests, and predictions as their rows. Tests: tests/unit/test_store.py."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -57,3 +57,9 @@ def to_prediction(row: tuple[Any, ...]) -> Prediction:
     """The prediction in a row of "get" or "list"."""
     id, file_name, labels, scores, model_name, model_version = row
     return Prediction(id, file_name, tuple(zip(labels, scores, strict=True)), model_name, model_version)
+
+
+def stored_prediction(row: Sequence[Any]) -> Prediction:
+    """The prediction in the row that kept "put_if_absent" from writing: it has the columns in the table's order."""
+    _, _, id, file_name, labels, model_name, model_version, scores = row
+    return to_prediction((id, file_name, labels, scores, model_name, model_version))

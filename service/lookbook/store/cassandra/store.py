@@ -13,7 +13,7 @@ from lookbook.store.cassandra.buckets import BucketDirectory
 from lookbook.store.cassandra.cluster import open_cluster
 from lookbook.store.cassandra.connection import Connection
 from lookbook.store.cassandra.page_reader import read_page
-from lookbook.store.cassandra.statements import primary_key, statements, to_prediction, to_row
+from lookbook.store.cassandra.statements import primary_key, statements, stored_prediction, to_prediction, to_row
 
 
 class CassandraStore:
@@ -45,9 +45,7 @@ class CassandraStore:
             self._connection.finish(future)
         if applied:
             return prediction
-        # The existing row has its columns in the table's order.
-        _, _, id, file_name, labels, model_name, model_version, scores = stored
-        return to_prediction((id, file_name, labels, scores, model_name, model_version))
+        return stored_prediction(stored)
 
     def claim(self, key: str, digest: bytes, id: UUID) -> tuple[UUID, bytes]:
         ((applied, *stored),) = self._connection.execute("claim", (key, id, digest))
