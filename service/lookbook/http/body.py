@@ -1,4 +1,4 @@
-"""The body of a request; its limits are in app.py (size) and in the server (time). Tests: tests/unit/test_uploads.py."""
+"""The body of a request. Its limits: app.py has the size, the server the time. Tests: tests/unit/test_uploads.py."""
 
 import io
 from collections.abc import Iterator
