@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lookbook.model.bundle import Bundle, read_bundle
+from lookbook.build.labeled import true_labels
+from lookbook.build.source import told_apart
+from lookbook.model.bundle import Bundle, BundleError, read_bundle
 from lookbook.model.inference import Classifier
 from lookbook.model.preprocessing import preprocess
 
@@ -32,35 +34,73 @@ for arguments in json.load(sys.stdin):
     print(json.dumps([ended.exit_code, ended.stdout, ended.stderr]))
 """
 
+TO_255, TO_1 = ["--input", "0..255"], ["--input", "0..1"]
+LABELED = ["--images", "labeled"]
+
+# The file and the options of each bundle.
 BUILT = {
-    "softmax": [],
-    "flat": [],
-    "half": ["--resize", "crop"],
-    "dividing": ["--input", "-1..1"],
-    "whole": [],
-    "trained": [],
+    "softmax": ["softmax.keras", *TO_1],
+    "flat": ["flat.keras"],
+    "half": ["half.keras", "--resize", "crop"],
+    "dividing": ["dividing.keras", "--input", "-1..1"],
+    "whole": ["whole.keras"],
+    "trained": ["trained.keras"],
+    "tutorial": ["tutorial.keras"],
+    "caffe": ["caffe.keras"],
+    "fractions": ["fractions.keras", *TO_1],
+    "legacy": ["legacy.h5"],
+    "measured": ["bytes.keras", *LABELED],
+    "listed": ["bytes.keras", "--images", "listed"],
+    "confirmed": ["tutorial.keras", *LABELED, *TO_255],
+    "one-sigmoid": ["one-sigmoid.keras", "--labels", "two.txt", *LABELED],
+    "one-logit": ["one-logit.keras", "--labels", "two.txt"],
+    "twice": ["trained.keras", "--labels", "twice.txt"],
 }
 REFUSED = {
-    "sigmoid": "are between 0 and 1 but do not sum to 1",
-    "lambda": "it has a Lambda layer, whose Python code is not run",
-    "function": "it needs twice, which is not part of Keras",
-    "own": "it needs Own, which is not part of Keras",
-    "operator": "LiteRT has no Erfinv",
-    "two-inputs": "the model has 2 inputs; it must have one",
-    "two-outputs": "the model has 2 outputs; it must have one",
-    "vector": "the model's input (10,) is not an image",
-    "any-size": "the model's input (None, None, 3) is not an image of a fixed size",
-    "map": "the model's output (32, 32, 3) is not one score per label",
-    "labels": "the model returns 3 scores, but there are 4 labels",
-    "torn": "cannot be read: ",
-    "text": "not a .keras file",
-    "none": "no such file",
+    "uncertain": (
+        ["bytes.keras"],
+        "cannot tell which pixel range the model expects: use --input 0..255 or --input 0..1 or",
+    ),
+    "undecided": (["fractions.keras", *LABELED], "--input -1..1, as in training\n"),
+    "wrong": (["bytes.keras", *LABELED, *TO_1], " with 0..255: use --input 0..255, or check the labels of the images"),
+    "sigmoid": (
+        ["sigmoid.keras", *TO_255],
+        "are between 0 and 1 but do not sum to 1, as if several labels could be right",
+    ),
+    "one-tanh": (["one-tanh.keras", "--labels", "two.txt"], "the model's one output is neither between 0 and 1 nor"),
+    "one-of-three": (
+        ["one-sigmoid.keras"],
+        "the model returns one score, which is for 2 labels, but there are 3 labels",
+    ),
+    "lambda": (["lambda.keras"], "it has a Lambda layer, whose Python code is not run"),
+    "unknown": (["unknown.h5"], "it needs Own, which is not part of Keras: custom Python code is not run"),
+    "operations": (["operations.h5"], "it has TensorFlow operations of Keras 2, which Keras 3 cannot load"),
+    "unsafe": (["unsafe.h5"], "it has a Lambda layer, whose Python code is not run"),
+    "function": (["function.keras"], "it needs twice, which is not part of Keras"),
+    "own": (["own.keras"], "it needs Own, which is not part of Keras"),
+    "operator": (["operator.keras", *TO_1], "LiteRT has no Erfinv"),
+    "two-inputs": (["two-inputs.keras"], "the model has 2 inputs; it must have one"),
+    "two-outputs": (["two-outputs.keras"], "the model has 2 outputs; it must have one"),
+    "vector": (["vector.keras"], "the model's input (10,) is not an image"),
+    "any-size": (["any-size.keras"], "the model's input (None, None, 3) is not an image of a fixed size"),
+    "map": (["map.keras"], "the model's output (32, 32, 3) is not one score per label"),
+    "labels": (["softmax.keras", "--labels", "four.txt"], "the model returns 3 scores, but there are 4 labels"),
+    "torn": (["torn.keras"], "cannot be read: "),
+    "text": (["text.keras"], "not a .keras file"),
+    "weights": (["only.weights.h5"], "it has weights but no model"),
+    "exported": (["exported"], "model = tf_keras.models.load_model('exported') and model.save('my_model.h5')"),
+    "none": (["none.keras"], "no such file"),
 }
+# Bundles of models that were trained on LABELS, or on the first two of them.
+TRAINED = (
+    "trained", "tutorial", "caffe", "fractions", "legacy",
+    "measured", "listed", "confirmed", "one-sigmoid", "one-logit",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with models, labels.txt and image.png, a square."""
+    """A folder with models, labels, image.png (a square), and the images of shapes in labeled/ and listed/."""
     if not PYTHON.exists():
         lacking("no Keras: make .venv-training/training", "TRAINING")
     folder = tmp_path_factory.mktemp("build")
@@ -68,24 +108,33 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [PYTHON, "-m", "tests.support.keras_models", folder], cwd=ROOT, check=True, capture_output=True, timeout=300
     )
     (folder / "labels.txt").write_text("".join(f"{label}\n" for label in LABELS))
+    (folder / "two.txt").write_text("Circle\nSquare\n")
     (folder / "four.txt").write_text("a\nb\nc\nd\n")
+    (folder / "twice.txt").write_text("crane\ndog\ncrane\n")
     (folder / "text.keras").write_text("no model")
     content = (folder / "softmax.keras").read_bytes()
     (folder / "torn.keras").write_bytes(content.replace(b"Dense", b"Denne"))
-    (folder / "labels.keras").write_bytes(content)
-    drawn("square", 300, np.random.default_rng(7)).save(folder / "image.png")
+    rng = np.random.default_rng(7)
+    drawn("square", 300, rng).save(folder / "image.png")
+    rows = ["path,label"]
+    (folder / "listed").mkdir()
+    for label in LABELS:
+        (folder / "labeled" / label).mkdir(parents=True)
+        for number in range(20):
+            image = drawn(label, 64, rng)
+            image.save(folder / f"labeled/{label}/{number}.png")
+            image.save(folder / f"listed/{label[0]}{number}.png")
+            rows.append(f"{label[0]}{number}.png,{label}")
+    (folder / "listed/index.csv").write_text("\n".join(rows))
     return folder
 
 
 @pytest.fixture(scope="module")
 def outcomes(folder: Path) -> dict[str, tuple[int, str, str]]:
     """Exit code, standard output and standard error of a build of each model."""
-    cases: dict[str, list[str]] = {**BUILT, **{name: [] for name in REFUSED}}
-    common = ["--version", "1.0.0", "--images", str(PHOTOS), "--labels"]
-    arguments = [
-        ["model", "build", f"{name}.keras", "--name", name, *options, *common, f"{_labels(name)}.txt"]
-        for name, options in cases.items()
-    ]
+    cases = {**BUILT, **{name: arguments for name, (arguments, _) in REFUSED.items()}}
+    common = ["model", "build", "--version", "1.0.0", "--images", str(PHOTOS), "--labels", "labels.txt"]
+    arguments = [[*common, "--name", name, *given] for name, given in cases.items()]
     ended = subprocess.run(
         [PYTHON, "-c", MANY],
         input=json.dumps(arguments),
@@ -99,10 +148,6 @@ def outcomes(folder: Path) -> dict[str, tuple[int, str, str]]:
     return dict(zip(cases, map(json.loads, ended.stdout.splitlines()), strict=True))
 
 
-def _labels(name: str) -> str:
-    return "four" if name == "labels" else "labels"
-
-
 def bundle(folder: Path, name: str) -> Bundle:
     return read_bundle(folder / f"models/{name}/1.0.0")
 
@@ -110,11 +155,18 @@ def bundle(folder: Path, name: str) -> Bundle:
 @pytest.mark.parametrize(
     ("name", "size", "color", "resize", "scale", "said"),
     [
-        ("trained", (32, 32), "rgb", "stretch", (0, 1 / 255), "0..255 (because the first layer is Rescaling)"),
-        ("softmax", (28, 28), "grayscale", "stretch", (0, 1), "0..1 (assumed, because the first layer does not scale"),
-        ("flat", (28, 28), "grayscale", "stretch", (0, 1), "0..1 (because the first layer is Rescaling)"),
-        ("half", (32, 32), "rgb", "crop", (0, 1 / 255), "0..255 (because the first layer is Rescaling)"),
-        ("dividing", (32, 32), "rgb", "stretch", (0.5, 0.5), "-1..1 (given by --input)"),
+        ("trained", (32, 32), "rgb", "stretch", (0, 1 / 255), "0..255 (because of Rescaling)"),
+        ("softmax", (28, 28), "grayscale", "stretch", (0, 1), "0..1 (given by --input)"),
+        ("flat", (28, 28), "grayscale", "stretch", (0, 1), "0..1 (because of Rescaling)"),
+        ("half", (32, 32), "rgb", "crop", (0, 1 / 255), "0..255 (because of Rescaling)"),
+        (
+            "dividing",
+            (32, 32),
+            "rgb",
+            "stretch",
+            (0.5, 0.5),
+            "-1..1 (given by --input, although TrueDivide looks like 0..255)",
+        ),
         ("whole", (32, 32), "rgb", "stretch", (0, 1 / 255), "0..255 (the input is integers)"),
     ],
 )
@@ -143,13 +195,93 @@ def test_each_kind_of_model_becomes_a_bundle(
     assert scores.sum() == pytest.approx(1, abs=0.01)
 
 
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_bundle_knows_what_its_model_has_learned(
+    outcomes: dict[str, tuple[int, str, str]], folder: Path, name: str
+) -> None:
+    code, out, complaint = outcomes[name]
+    assert (code, complaint) == (0, "")
+    built = bundle(folder, name)
+    classifier = Classifier(built)
+    right = [
+        built.labels[classifier.classify(preprocess(path.read_bytes(), built.input, 25_000_000)).argmax()].lower()
+        == label
+        for label in LABELS[: len(built.labels)]
+        for path in sorted((folder / "labeled" / label).glob("*.png"))
+    ]
+    assert np.mean(right) >= 0.8, out
+
+
+def test_images_with_known_labels_decide_the_range(outcomes: dict[str, tuple[int, str, str]]) -> None:
+    for name in ("measured", "listed"):
+        lines = outcomes[name][1].splitlines()
+        percent = {line.split(": ")[0]: int(line.split(": ")[1].split()[0]) for line in lines[:3]}
+        assert list(percent) == ["0..255", "0..1", "-1..1"]
+        assert percent["0..255"] >= 80 > 60 > max(percent["0..1"], percent["-1..1"])
+        assert f"pixel range 0..255 (measured: {percent['0..255']} % of 60 images right)" in lines[3]
+    assert "0..255 (given by --input)" in outcomes["confirmed"][1]
+
+
+def test_one_sigmoid_makes_two_labels(outcomes: dict[str, tuple[int, str, str]], folder: Path) -> None:
+    assert "output: 2 labels, one sigmoid, the score of the second label" in outcomes["one-sigmoid"][1]
+    assert "output: 2 labels, one logit; a sigmoid was added" in outcomes["one-logit"][1]
+    assert re.match(r"0\.\.255: \d+ % of 40 images right\n", outcomes["one-sigmoid"][1])
+    for name in ("one-sigmoid", "one-logit"):
+        assert bundle(folder, name).labels == ("Circle", "Square")
+
+
+def test_labels_that_repeat_get_a_number(outcomes: dict[str, tuple[int, str, str]], folder: Path) -> None:
+    assert outcomes["twice"][1].startswith("label 3 is called crane (2), because crane is there already\n")
+    assert bundle(folder, "twice").labels == ("crane", "dog", "crane (2)")
+    assert told_apart(["a", "a", "a (2)", "a"]) == ["a", "a (3)", "a (2)", "a (4)"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_pixel_range_is_traced_through_layers_and_operations() -> None:
+    ended = subprocess.run(
+        [PYTHON, "-m", "tests.support.keras_models"],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": SOURCES, "KERAS_BACKEND": "tensorflow"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout)
+    assert len(found) > 50
+    assert {case: pixels for case, pixels in found.items() if case.split(",")[0] != pixels} == {}
+
+
+@pytest.mark.parametrize(
+    ("index", "truth"),
+    [
+        ("", {"a/x.png": 0, "Big_cat/y.png": 1}),
+        ("path,label\na/x.png,big cat\nz.png,none\n", {"a/x.png": 1, "Big_cat/y.png": 1}),
+        ("\ufeffImage,Sender,Label\nz,1,a\n", {"a/x.png": 0, "Big_cat/y.png": 1, "z.png": 0}),
+    ],
+    ids=["folders", "index", "index without suffix"],
+)
+def test_labels_come_from_folders_or_an_index(tmp_path: Path, index: str, truth: dict[str, int]) -> None:
+    if index:
+        (tmp_path / "index.csv").write_text(index)
+    paths = [f"{tmp_path}/{name}" for name in ("a/x.png", "Big_cat/y.png", "z.png")]
+    found = true_labels(tmp_path, paths, ["a", "big cat"])
+    assert found == {f"{tmp_path}/{name}": number for name, number in truth.items()}
+
+
+def test_an_index_without_labels_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "index.csv").write_text("name,size\nx.png,3\n")
+    with pytest.raises(BundleError, match=r"index\.csv: must have the columns path and label"):
+        true_labels(tmp_path, [], ["a", "b"])
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_model_that_cannot_be_converted_is_refused_in_one_line(
     outcomes: dict[str, tuple[int, str, str]], folder: Path, name: str
 ) -> None:
     code, _, complaint = outcomes[name]
     assert (code, complaint.count("\n")) == (1, 1)
-    assert REFUSED[name] in complaint
+    assert REFUSED[name][1] in complaint
     assert not list((folder / "models").glob(f"{name}/*"))
 
 
@@ -184,11 +316,11 @@ def test_the_tutorial_leads_from_a_saved_model_to_a_prediction(folder: Path, mon
     ("labels", "version", "code", "complaint"),
     [
         ("a\nb\n", "1.0.0", 1, 'lookbook: this command needs keras and tensorflow: pip install "lookbook[training]"\n'),
-        ("a\nb\na\n", "1.0.0", 1, "lookbook: labels.txt: must have two or more different labels, one per line\n"),
+        ("a\n\n", "1.0.0", 1, "lookbook: labels.txt: must have two or more labels, one per line\n"),
         (None, "1.0.0", 1, "lookbook: labels.txt: No such file or directory\n"),
         ("a\nb\n", "1.0", 2, "Error: version '1.0' is not a semantic version, such as 1.0.0\n"),
     ],
-    ids=["no keras", "twice", "no labels", "version"],
+    ids=["no keras", "one label", "no labels", "version"],
 )
 def test_wrong_options_are_reported_before_keras_is_loaded(
     tmp_path: Path, labels: str | None, version: str, code: int, complaint: str

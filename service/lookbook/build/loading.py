@@ -13,6 +13,7 @@ from lookbook.build.source import RANGES
 from lookbook.model.bundle import BundleError, InputSpec
 from lookbook.model.quiet import quiet
 
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 WHITE = (255, 255, 255)
 
 # What Keras, zipfile and h5py raise if a file is damaged or asks for something forbidden.
@@ -31,11 +32,8 @@ _BROKEN = (
 
 
 def load(path: Path) -> keras.Model:
-    """The built model in a .keras file; it computes in float32. Raises BundleError."""
-    if not path.is_file():
-        raise BundleError(f"{path}: no such file")
-    if path.suffix != ".keras" or not zipfile.is_zipfile(path):
-        raise BundleError(f"{path}: not a .keras file: save the model with model.save('my_model.keras') in Keras 3")
+    """The built model in a .keras or .h5 file; it computes in float32. Raises BundleError."""
+    _check_format(path)
     try:
         with quiet():
             model = keras.saving.load_model(path, compile=False, safe_mode=True)
@@ -48,6 +46,23 @@ def load(path: Path) -> keras.Model:
             # LiteRT's built-in operators do not compute in half precision.
             layer.dtype_policy = "float32"
     return model
+
+
+def _check_format(path: Path) -> None:
+    """Raises BundleError unless it is a file that Keras 3 can load."""
+    if (path / "saved_model.pb").exists():
+        raise BundleError(
+            f"{path}: a SavedModel folder, which Keras 3 cannot load: with tf_keras (tf.keras before TensorFlow 2.16), run "
+            f"model = tf_keras.models.load_model({path.name!r}) and model.save('my_model.h5'), and build from that file"
+        )
+    if not path.is_file():
+        raise BundleError(f"{path}: {'a folder, not a .keras file' if path.is_dir() else 'no such file'}")
+    if path.suffix == ".keras" and zipfile.is_zipfile(path):
+        return
+    with path.open("rb") as file:
+        is_hdf5 = file.read(len(_HDF5)) == _HDF5
+    if path.suffix not in (".h5", ".hdf5") or not is_hdf5:
+        raise BundleError(f"{path}: not a .keras file: save the model with model.save('my_model.keras') in Keras 3")
 
 
 def input_spec(model: keras.Model, pixels: str, resize: str) -> InputSpec:
@@ -68,7 +83,7 @@ def input_spec(model: keras.Model, pixels: str, resize: str) -> InputSpec:
 
 
 def for_one_image(model: keras.Model, spec: InputSpec, labels: int) -> keras.Model:
-    """The model from (1, height, width, channels) to (1, labels), in float32. Raises BundleError."""
+    """The model from (1, height, width, channels) to (1, labels or 1), in float32. Raises BundleError."""
     inputs = keras.Input(batch_shape=(1, spec.height, spec.width, spec.channels))
     x = inputs if len(model.inputs[0].shape) == 4 else layers.Reshape((spec.height, spec.width))(inputs)
     with quiet():
@@ -76,7 +91,9 @@ def for_one_image(model: keras.Model, spec: InputSpec, labels: int) -> keras.Mod
         (outputs,) = keras.tree.flatten(model(x, training=False))
     if len(outputs.shape) != 2:
         raise BundleError(f"the model's output {tuple(model.outputs[0].shape[1:])} is not one score per label")
-    if outputs.shape[1] != labels:
+    if outputs.shape[1] == 1 and labels != 2:
+        raise BundleError(f"the model returns one score, which is for 2 labels, but there are {labels} labels")
+    if outputs.shape[1] not in (1, labels):
         raise BundleError(f"the model returns {outputs.shape[1]} scores, but there are {labels} labels")
     return keras.Model(inputs, layers.Activation("linear", dtype="float32")(outputs))
 
@@ -84,7 +101,14 @@ def for_one_image(model: keras.Model, spec: InputSpec, labels: int) -> keras.Mod
 def _why_not_loaded(message: str) -> str:
     if "`Lambda` layer" in message:
         return "it has a Lambda layer, whose Python code is not run: use Keras's layers or keras.ops instead"
-    missing = re.search(r"Could not locate (?:class|function) '([^']+)'", message)
+    if "No model config" in message:
+        return (
+            "it has weights but no model: make the model in Python, then run "
+            "model.load_weights(...) and model.save('my_model.keras')"
+        )
+    missing = re.search(r"(?:Could not locate (?:class|function)|Unknown layer:) '([^']+)'", message)
+    if missing and missing[1] in ("TFOpLambda", "SlicingOpLambda"):
+        return "it has TensorFlow operations of Keras 2, which Keras 3 cannot load: rebuild it with layers of Keras 3"
     if missing:
         return f"it needs {missing[1]}, which is not part of Keras: custom Python code is not run"
     return "cannot be read: " + " ".join(message.split())[:300]

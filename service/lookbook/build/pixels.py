@@ -1,42 +1,109 @@
 """The pixel range that a Keras model expects. Tests: tests/unit/test_build.py."""
 
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
 import keras
 import numpy as np
-from keras import layers
 
+from lookbook.build.measuring import Measured, likely
+from lookbook.build.source import ENDS, RANGES
+from lookbook.build.tracing import Step, trace
 from lookbook.model.bundle import BundleError
-
-# A first layer that multiplies by no more than this expects pixels from 0 to 255.
-_SMALL = 1 / 64
+from lookbook.model.quiet import quiet
 
 
-def pixel_range(model: keras.Model, given: str | None) -> tuple[str, str]:
-    """One of the RANGES, and the reason for it; `given` is what the user says, if anything."""
+def pixel_range(model: keras.Model, given: str | None, measured: Mapping[str, Measured]) -> tuple[str, str]:
+    """One of the RANGES, and the reason for it; `given` is what the user says, if anything.
+
+    Raises BundleError if the range is not certain, or `given` is wrong.
+    """
     if "int" in model.inputs[0].dtype:
         if given not in (None, "0..255"):
             raise BundleError(f"the model's input is integers, which cannot represent {given}: use --input 0..255")
         return "0..255", "the input is integers"
+    with quiet():
+        traced, operation = traced_range(trace(model))
+    possible = likely(measured)
     if given:
-        return given, "given by --input"
-    first = _first_operation(model)
-    kind = type(first).__name__
-    if isinstance(first, layers.Rescaling):
-        pixels = "0..255" if np.max(np.abs(first.scale)) <= _SMALL else "0..1"
-    elif isinstance(first, layers.Normalization):
-        pixels = "0..255" if np.max(np.abs(first.mean)) > 2 else "0..1"
-    elif kind in ("TrueDivide", "Divide"):
-        pixels = "0..255"
-    else:
-        return "0..1", "assumed, because the first layer does not scale pixels; use --input if this is wrong"
-    return pixels, f"because the first layer is {kind}"
+        if possible and given not in possible:
+            best = possible[0]
+            raise BundleError(
+                f"--input {given} is wrong: {measured[given]}, but {measured[best]} with {best}: "
+                f"use --input {best}, or check the labels of the images"
+            )
+        differs = f", although {operation} looks like {traced}" if traced not in (None, given) else ""
+        return given, f"given by --input{differs}"
+    if len(possible) == 1:
+        return possible[0], f"measured: {measured[possible[0]]}"
+    if traced and (not possible or traced in possible):
+        return traced, f"because of {operation}"
+    tried = "" if measured else ", or use --images with a folder of images for each label to measure it"
+    raise BundleError(
+        f"cannot tell which pixel range the model expects: use {' or '.join(f'--input {each}' for each in RANGES)}, "
+        f"as in training{tried}"
+    )
 
 
-def _first_operation(model: keras.Model) -> keras.Operation | None:
-    """The first operation that changes an image during inference."""
-    for operation in getattr(model, "operations", model.layers):
-        if isinstance(operation, keras.Model):
-            return _first_operation(operation)
-        name = type(operation).__name__
-        if not (isinstance(operation, layers.InputLayer) or name.startswith("Random")):
-            return operation
+def traced_range(steps: Sequence[Step]) -> tuple[str | None, str]:
+    """The range that the steps agree on, and the name of the first operation that tells it."""
+    told = [(pixels, step.operation) for step in steps if (pixels := _range_of(step))]
+    return told[0] if len({pixels for pixels, _ in told}) == 1 else (None, "")
+
+
+def _range_of(step: Step) -> str | None:
+    """The range that nearly all elements suggest which suggest any."""
+    # An element that is always the same, such as padding, suggests none.
+    changing = np.abs(step.factor) > 1e-6
+    maps, counts = np.unique(
+        np.stack([step.factor[changing], step.shift[changing]], axis=1).round(9), axis=0, return_counts=True
+    )
+    votes: Counter[str | None] = Counter()
+    for (factor, shift), count in zip(maps.tolist(), counts.tolist(), strict=True):
+        votes[_of_limits(factor, shift, step.limits) if step.limits else of_map(factor, shift)] += count
+    del votes[None]
+    if not votes:
+        return None
+    pixels, count = votes.most_common(1)[0]
+    if step.learned and pixels != "0..255":
+        return None  # the layer starts at mean 0 and variance 1, so that these may be far from what it saw
+    return pixels if count >= 0.9 * votes.total() else None
+
+
+def _of_limits(factor: float, shift: float, limits: tuple[float, float]) -> str | None:
+    """The range that becomes exactly the limits."""
+    for pixels, ends in ENDS.items():
+        if np.allclose(sorted(factor * end + shift for end in ends), limits, rtol=0.005, atol=0.005):
+            return pixels
     return None
+
+
+def of_map(factor: float, shift: float) -> str | None:
+    """The only range that a model would scale by `factor * pixel + shift`, or None.
+
+    The map is seen as (pixel - zero) / spread, where zero is often the mean of images and spread their deviation.
+    """
+    zero, spread = -shift / factor, 1 / abs(factor)
+    if 32 <= spread <= 1020 and all(abs(end - zero) <= 8 * spread for end in ENDS["0..255"]):
+        return "0..255"  # other ranges would become almost one value
+    if 2 < zero <= 256 and 0.9 <= spread <= 1020:
+        return "0..255"  # such a mean, as of `preprocess_input` of ResNet50, is outside of other ranges
+    if shift == 0 or abs(zero) <= 0.02:
+        return "0..1" if math.isclose(spread, 1 / 255, rel_tol=0.01) and abs(zero) < 1e-6 else None
+    if 0 < zero < 1:
+        return (
+            "0..1" if _is_deviation(spread, zero) or (zero > 0.02 and math.isclose(spread, 1, rel_tol=0.01)) else None
+        )
+    if math.isclose(zero, 1, rel_tol=0.01):
+        return "0..1" if factor < 0 else None  # inverted
+    if math.isclose(zero, -1, rel_tol=0.01):
+        return "-1..1" if spread <= 2.1 else None
+    return "-1..1" if -1 < zero < 0 and _is_deviation(spread / 2, (zero + 1) / 2) else None
+
+
+def _is_deviation(spread: float, mean: float) -> bool:
+    """Whether values from 0 to 1 with this mean may deviate so much; also (pixel - 0.5) / 0.5 and a factor of 255."""
+    return (math.isclose(mean, 0.5, rel_tol=0.05) and spread <= 1.05) or spread <= min(
+        0.37, math.sqrt(mean * (1 - mean))
+    )

@@ -1,10 +1,13 @@
-"""The scores of a Keras model: softmax, or logits that become softmax. Tests: tests/unit/test_build.py."""
+"""The scores of a Keras model: softmax, or logits that become softmax; one sigmoid makes two labels.
+
+Tests: tests/unit/test_build.py.
+"""
 
 from collections.abc import Sequence
 
 import keras
 import numpy as np
-from keras import layers
+from keras import layers, ops
 from numpy.typing import NDArray
 
 from lookbook.model.bundle import BundleError
@@ -14,31 +17,61 @@ from lookbook.model.quiet import quiet
 def predict(network: keras.Model, arrays: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     """The network's outputs (n, labels) for n arrays of shape (1, height, width, channels)."""
     with quiet():
-        return np.concatenate([keras.ops.convert_to_numpy(network(array, training=False)) for array in arrays])
+        return np.concatenate([ops.convert_to_numpy(network(array, training=False)) for array in arrays])
 
 
-def with_softmax(
-    network: keras.Model, arrays: Sequence[NDArray[np.float32]], *, linear: bool
+def chosen(outputs: NDArray[np.float32], activation: str) -> NDArray[np.int64]:
+    """The number of the best label for each of n outputs (n, 1 or labels)."""
+    if outputs.shape[1] > 1:
+        return np.asarray(outputs.argmax(axis=1))
+    return np.asarray(outputs[:, 0] > (0 if activation == "linear" else 0.5), np.int64)
+
+
+def with_scores(
+    network: keras.Model, arrays: Sequence[NDArray[np.float32]], activation: str
 ) -> tuple[keras.Model, str]:
-    """The network with scores as its output, and what its output was.
+    """The network with one score per label as its output, and what its output was.
 
-    That is decided by its outputs for `arrays`; `linear` decides if they could be either. Raises BundleError.
+    That is decided by its outputs for `arrays` and by its last activation. Raises BundleError.
     """
     outputs = predict(network, arrays)
     if not np.isfinite(outputs).all():
         raise BundleError("the model returns infinite or undefined numbers")
-    if outputs.min() >= 0 and np.allclose(outputs.sum(axis=1), 1, atol=0.01):
+    fractions = outputs.min() >= 0 and outputs.max() <= 1 and activation != "linear"
+    if outputs.shape[1] == 1:
+        if not fractions and activation != "linear":
+            raise BundleError("the model's one output is neither between 0 and 1 nor a logit: it must end in a sigmoid")
+        return _with_two(network, logit=not fractions)
+    if activation != "sigmoid" and outputs.min() >= 0 and np.allclose(outputs.sum(axis=1), 1, atol=0.01):
         return network, "softmax scores"
-    if outputs.min() >= 0 and outputs.max() <= 1 and not linear:
+    if fractions:
         raise BundleError(
-            "the model's outputs are between 0 and 1 but do not sum to 1: it must end in softmax or logits, not sigmoid"
+            "the model's outputs are between 0 and 1 but do not sum to 1, as if several labels could be right: "
+            "it must end in softmax or logits, not in several sigmoids"
         )
     return keras.Model(network.input, layers.Softmax()(network.output)), "logits; a softmax was added"
 
 
-def ends_linearly(model: keras.Model) -> bool:
-    """Whether the last layer states that it has no activation."""
-    last = model.layers[-1]
-    if isinstance(last, keras.Model):
-        return ends_linearly(last)
-    return getattr(last, "activation", None) is keras.activations.linear
+def _with_two(network: keras.Model, *, logit: bool) -> tuple[keras.Model, str]:
+    """The network with the scores 1 - p and p, where its output is p or the logit of p."""
+    second = ops.sigmoid(network.output) if logit else network.output
+    said = "one logit; a sigmoid was added" if logit else "one sigmoid"
+    return keras.Model(
+        network.input, ops.concatenate([1 - second, second], axis=-1)
+    ), f"{said}, the score of the second label"
+
+
+def last_activation(model: keras.Model) -> str:
+    """The name of the activation that makes the model's output; "linear" if there is none, "" if it is not known."""
+    operation, node, _ = model.outputs[0]._keras_history
+    while not isinstance(operation, layers.InputLayer):
+        if isinstance(operation, keras.Model):
+            return last_activation(operation)
+        function = getattr(operation, "activation", None)
+        name = getattr(function, "__name__", type(operation).__name__.lower())
+        if getattr(operation, "weights", None):
+            return name if function else ""
+        if name not in ("linear", "identity", "cast", "dropout", "reshape", "flatten"):
+            return name
+        operation, node, _ = operation._inbound_nodes[node].input_tensors[0]._keras_history
+    return ""

@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from lookbook import images
-from lookbook.build.source import RANGES, RESIZES, Source, read_labels
+from lookbook.build.labeled import true_labels
+from lookbook.build.source import RANGES, RESIZES, Source, read_labels, told_apart
 from lookbook.cli.extras import extra
 from lookbook.model.bundle import BundleError, check_name, find_bundle
 from lookbook.model.quiet import quiet
@@ -14,12 +15,12 @@ from lookbook.settings import Settings
 
 
 @click.command()
-@click.argument("model", metavar="MODEL.keras", type=click.Path(path_type=Path))
+@click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
 @click.option(
     "--labels",
     required=True,
     type=click.Path(path_type=Path),
-    help="Text file with one label per line, in the order of the model's outputs.",
+    help="Text file with one label per line, in the order of the model's outputs; two for a model with one sigmoid.",
 )
 @click.option("--name", required=True, help="Name of the bundle: lowercase letters, digits and hyphens.")
 @click.option("--version", required=True, help="Semantic version of the bundle, such as 1.0.0.")
@@ -27,7 +28,7 @@ from lookbook.settings import Settings
     "--input",
     "pixels",
     type=click.Choice(tuple(RANGES)),
-    help="Pixel range that the model expects.  [default: detected from its first layer, else 0..1]",
+    help="Pixel range that the model expects.  [default: detected; required if it is not certain]",
 )
 @click.option(
     "--resize",
@@ -40,7 +41,8 @@ from lookbook.settings import Settings
     "--images",
     "folder",
     type=click.Path(exists=True, file_okay=False),
-    help="Folder of images to compare the bundle with Keras; five of them become part of the bundle.  "
+    help="Folder of images to compare the bundle with Keras; five of them become part of the bundle. If they are in "
+    "folders named after their labels, or index.csv has the columns path and label, each pixel range is measured.  "
     "[default: those of the default bundle]",
 )
 @click.option("--pictures", "folder", hidden=True, type=click.Path(exists=True, file_okay=False))
@@ -53,22 +55,29 @@ from lookbook.settings import Settings
     help="Folder of bundles, in which NAME/VERSION is created.",
 )
 def build(labels: Path, folder: str | None, out: Path, **given: Any) -> None:
-    """Build a bundle from an image classifier saved by Keras 3.
+    """Build a bundle from an image classifier saved by Keras as a .keras or .h5 file.
 
-    The model takes one color or grayscale image and returns one score per label, as softmax or logits. It may use
-    Keras's own layers only: no custom Python code is run.
+    The model takes one color or grayscale image and returns one score per label, as softmax or logits, or one sigmoid
+    for two labels. It may use Keras's own layers only: no custom Python code is run.
     """
     try:
         check_name(given["name"], given["version"])
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    source = Source(labels=read_labels(labels), images=_images(folder), **given)
+    repeated = read_labels(labels)
+    unique = told_apart(repeated)
+    found = _images(folder)
+    truth = true_labels(Path(folder), found, unique) if folder else {}
+    source = Source(labels=unique, images=found, truth=truth, **given)
     target = out / source.name / source.version
     if target.exists():
         raise BundleError(f"{target} already exists and a bundle never changes: choose another --version")
     # Imported here: it takes seconds, and serving does not need it.
     with extra("training", "keras", "tensorflow"), quiet():
         from lookbook.build import builder
+    for number, (label, name) in enumerate(zip(repeated, unique, strict=True), 1):
+        if label != name:
+            click.echo(f"label {number} is called {name}, because {label} is there already")
     try:
         for line in builder.build(source, target):
             click.echo(line)
