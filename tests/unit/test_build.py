@@ -67,7 +67,7 @@ REFUSED = {
         ["sigmoid.keras", *TO_255],
         "are between 0 and 1 but do not sum to 1, as if several labels could be right",
     ),
-    "one-tanh": (["one-tanh.keras", "--labels", "two.txt"], "the model's one output is neither between 0 and 1 nor"),
+    "one-tanh": (["one-tanh.keras", "--labels", "two.txt"], "the model's one output is neither a sigmoid nor a logit"),
     "one-of-three": (
         ["one-sigmoid.keras"],
         "the model returns one score, which is for 2 labels, but there are 3 labels",
@@ -86,7 +86,7 @@ REFUSED = {
     "map": (["map.keras"], "the model's output (32, 32, 3) is not one score per label"),
     "labels": (["softmax.keras", "--labels", "four.txt"], "the model returns 3 scores, but there are 4 labels"),
     "torn": (["torn.keras"], "cannot be read: "),
-    "text": (["text.keras"], "not a .keras file"),
+    "text": (["text.keras"], "not a .keras or .h5 file"),
     "weights": (["only.weights.h5"], "it has weights but no model"),
     "exported": (["exported"], "model = tf_keras.models.load_model('exported') and model.save('my_model.h5')"),
     "none": (["none.keras"], "no such file"),
@@ -223,7 +223,7 @@ def test_images_with_known_labels_decide_the_range(outcomes: dict[str, tuple[int
 
 
 def test_one_sigmoid_makes_two_labels(outcomes: dict[str, tuple[int, str, str]], folder: Path) -> None:
-    assert "output: 2 labels, one sigmoid, the score of the second label" in outcomes["one-sigmoid"][1]
+    assert "output: 2 labels, one sigmoid; it scores the second label" in outcomes["one-sigmoid"][1]
     assert "output: 2 labels, one logit; a sigmoid was added" in outcomes["one-logit"][1]
     assert re.match(r"0\.\.255: \d+ % of 40 images right\n", outcomes["one-sigmoid"][1])
     for name in ("one-sigmoid", "one-logit"):

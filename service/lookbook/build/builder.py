@@ -12,18 +12,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import keras
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from lookbook.build.comparison import compare
 from lookbook.build.conversion import convert
 from lookbook.build.loading import for_one_image, input_spec, load
-from lookbook.build.measuring import Measured
+from lookbook.build.measuring import measure
 from lookbook.build.pixels import pixel_range
-from lookbook.build.scores import chosen, last_activation, predict, with_scores
-from lookbook.build.source import RANGES, Source
+from lookbook.build.scores import last_activation, with_scores
+from lookbook.build.source import Source
 from lookbook.build.writer import MAX_PIXELS, Draft, write_bundle
 from lookbook.errors import RequestError
 from lookbook.images import read
@@ -50,9 +48,8 @@ def build(source: Source, target: Path) -> Iterator[str]:
     network = for_one_image(model, spec, len(source.labels))
     paths = _spread(source.images, COMPARED)
     images = [_decoded(path, spec) for path in paths]
-    known = [index for index, path in enumerate(paths) if path in source.truth]
-    truth = np.array([source.truth[paths[index]] for index in known])
-    measured = _measured(model, network, [images[index] for index in known], truth, source.resize) if known else {}
+    labeled = [(image, source.truth[path]) for image, path in zip(images, paths, strict=True) if path in source.truth]
+    measured = measure(model, network, labeled, source.resize) if labeled else {}
     for candidate, result in measured.items():
         yield f"{candidate}: {result}"
     pixels, reason = pixel_range(model, source.pixels, measured)
@@ -75,18 +72,6 @@ def build(source: Source, target: Path) -> Iterator[str]:
         yield compare(classifier, network, arrays)
         os.rename(folder, target)
     yield f"{target}: {len(content) / 1e3:,.0f} KB, digest {classifier.bundle.digest}"
-
-
-def _measured(
-    model: keras.Model, network: keras.Model, images: Sequence[Image.Image], truth: NDArray[np.int64], resize: str
-) -> dict[str, Measured]:
-    """What the network makes of the images with each range that its input can represent."""
-    found = {}
-    for pixels in RANGES if "int" not in model.inputs[0].dtype else ("0..255",):
-        spec = input_spec(model, pixels, resize)
-        outputs = predict(network, [to_array(image, spec) for image in images])
-        found[pixels] = Measured(chosen(outputs, last_activation(model)), truth)
-    return found
 
 
 def _decoded(path: str, spec: InputSpec) -> Image.Image:

@@ -52,17 +52,20 @@ def _check_format(path: Path) -> None:
     """Raises BundleError unless it is a file that Keras 3 can load."""
     if (path / "saved_model.pb").exists():
         raise BundleError(
-            f"{path}: a SavedModel folder, which Keras 3 cannot load: with tf_keras (tf.keras before TensorFlow 2.16), run "
-            f"model = tf_keras.models.load_model({path.name!r}) and model.save('my_model.h5'), and build from that file"
+            f"{path}: a SavedModel folder, which Keras 3 cannot load: with tf_keras (tf.keras before TensorFlow "
+            f"2.16), run model = tf_keras.models.load_model({path.name!r}) and model.save('my_model.h5'), "
+            "and build from my_model.h5"
         )
     if not path.is_file():
-        raise BundleError(f"{path}: {'a folder, not a .keras file' if path.is_dir() else 'no such file'}")
+        raise BundleError(f"{path}: {'a folder, not a .keras or .h5 file' if path.is_dir() else 'no such file'}")
     if path.suffix == ".keras" and zipfile.is_zipfile(path):
         return
     with path.open("rb") as file:
         is_hdf5 = file.read(len(_HDF5)) == _HDF5
     if path.suffix not in (".h5", ".hdf5") or not is_hdf5:
-        raise BundleError(f"{path}: not a .keras file: save the model with model.save('my_model.keras') in Keras 3")
+        raise BundleError(
+            f"{path}: not a .keras or .h5 file: save the model with model.save('my_model.keras') in Keras 3"
+        )
 
 
 def input_spec(model: keras.Model, pixels: str, resize: str) -> InputSpec:

@@ -1,10 +1,17 @@
 """How often a Keras model is right with each pixel range. Tests: tests/unit/test_build.py."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
+
+from lookbook.build.loading import input_spec
+from lookbook.build.scores import chosen, last_activation, predict
+from lookbook.build.source import RANGES
+from lookbook.model.preprocessing import to_array
 
 
 class Measured(NamedTuple):
@@ -19,6 +26,18 @@ class Measured(NamedTuple):
 
     def __str__(self) -> str:
         return f"{100 * self.right.mean():.0f} % of {len(self.truth)} images right"
+
+
+def measure(
+    model: keras.Model, network: keras.Model, labeled: Sequence[tuple[Image.Image, int]], resize: str
+) -> dict[str, Measured]:
+    """What the network, the model for one image, makes of images with each range that its input can represent."""
+    truth, found = np.array([number for _, number in labeled]), {}
+    for pixels in ("0..255",) if "int" in model.inputs[0].dtype else RANGES:
+        spec = input_spec(model, pixels, resize)
+        outputs = predict(network, [to_array(image, spec) for image, _ in labeled])
+        found[pixels] = Measured(chosen(outputs, last_activation(model)), truth)
+    return found
 
 
 def likely(measured: Mapping[str, Measured]) -> list[str]:

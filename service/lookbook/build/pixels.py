@@ -92,9 +92,7 @@ def of_map(factor: float, shift: float) -> str | None:
     if shift == 0 or abs(zero) <= 0.02:
         return "0..1" if math.isclose(spread, 1 / 255, rel_tol=0.01) and abs(zero) < 1e-6 else None
     if 0 < zero < 1:
-        return (
-            "0..1" if _is_deviation(spread, zero) or (zero > 0.02 and math.isclose(spread, 1, rel_tol=0.01)) else None
-        )
+        return "0..1" if math.isclose(spread, 1, rel_tol=0.01) or _is_deviation(spread, zero) else None
     if math.isclose(zero, 1, rel_tol=0.01):
         return "0..1" if factor < 0 else None  # inverted
     if math.isclose(zero, -1, rel_tol=0.01):
@@ -104,6 +102,7 @@ def of_map(factor: float, shift: float) -> str | None:
 
 def _is_deviation(spread: float, mean: float) -> bool:
     """Whether values from 0 to 1 with this mean may deviate so much; also (pixel - 0.5) / 0.5 and a factor of 255."""
-    return (math.isclose(mean, 0.5, rel_tol=0.05) and spread <= 1.05) or spread <= min(
-        0.37, math.sqrt(mean * (1 - mean))
-    )
+    if math.isclose(mean, 0.5, rel_tol=0.05):
+        return spread <= 1.05
+    # Images of two colors only deviate by the square root; real ones by less.
+    return spread <= min(0.37, math.sqrt(mean * (1 - mean)))

@@ -39,8 +39,8 @@ def with_scores(
         raise BundleError("the model returns infinite or undefined numbers")
     fractions = outputs.min() >= 0 and outputs.max() <= 1 and activation != "linear"
     if outputs.shape[1] == 1:
-        if not fractions and activation != "linear":
-            raise BundleError("the model's one output is neither between 0 and 1 nor a logit: it must end in a sigmoid")
+        if activation == "softmax" or not (fractions or activation == "linear"):
+            raise BundleError("the model's one output is neither a sigmoid nor a logit: two labels need one of these")
         return _with_two(network, logit=not fractions)
     if activation != "sigmoid" and outputs.min() >= 0 and np.allclose(outputs.sum(axis=1), 1, atol=0.01):
         return network, "softmax scores"
@@ -55,10 +55,9 @@ def with_scores(
 def _with_two(network: keras.Model, *, logit: bool) -> tuple[keras.Model, str]:
     """The network with the scores 1 - p and p, where its output is p or the logit of p."""
     second = ops.sigmoid(network.output) if logit else network.output
+    scores = ops.concatenate([1 - second, second], axis=-1)
     said = "one logit; a sigmoid was added" if logit else "one sigmoid"
-    return keras.Model(
-        network.input, ops.concatenate([1 - second, second], axis=-1)
-    ), f"{said}, the score of the second label"
+    return keras.Model(network.input, scores), f"{said}; it scores the second label"
 
 
 def last_activation(model: keras.Model) -> str:
