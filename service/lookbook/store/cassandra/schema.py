@@ -78,7 +78,7 @@ def check_replication(session: Session, settings: Settings) -> None:
     if replicas != wanted:
         raise SettingsError(
             f"LOOKBOOK_CASSANDRA_REPLICATION={wanted}: keyspace {settings.cassandra_keyspace} has {replicas} replicas "
-            f"in {settings.cassandra_local_dc}; see 'More nodes' in charts/lookbook/README.md"
+            f"in {settings.cassandra_local_dc}; see 'Add Cassandra nodes' in charts/lookbook/README.md"
         )
 
 
