@@ -15,7 +15,7 @@ COPY --from=build /app /app
 # The default model and a place for SQLite, for `docker run`; the chart pulls models and keeps predictions in Cassandra.
 COPY models/lookbook-clothes /app/lookbook/models/lookbook-clothes
 COPY --from=build --chown=10001:10001 /data /data
-ENV PYTHONPATH=/app:/packages PYTHONUNBUFFERED=1 LOOKBOOK_BIND=0.0.0.0:8080 LOOKBOOK_SQLITE_PATH=/data/lookbook.sqlite
+ENV PYTHONPATH=/app:/packages PYTHONUNBUFFERED=1 LOOKBOOK_BIND=[::]:8080 LOOKBOOK_SQLITE_PATH=/data/lookbook.sqlite
 VOLUME /data
 WORKDIR /app
 USER 10001:10001

@@ -91,7 +91,11 @@ def _list(options: Namespace) -> None:
 
 def _serve_arguments(parser: ArgumentParser) -> None:
     _volume_argument(parser)
-    parser.add_argument("--bind", default="0.0.0.0:8080", help="address to listen on (default: 0.0.0.0:8080)")
+    parser.add_argument(
+        "--bind",
+        default="[::]:8080",
+        help="address to listen on (default: [::]:8080, which is every address, also where there is no IPv6)",
+    )
 
 
 def _serve(options: Namespace) -> None:

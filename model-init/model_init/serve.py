@@ -2,14 +2,20 @@
 
 import os
 import re
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.sock import TCP6Socket, TCPSocket
+from lookbook.addresses import bind as bind_socket
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.utils import send_from_directory
 from werkzeug.wrappers import Request, Response
+
+from model_init.errors import Refused
 
 THREADS = 16
 # /<name>/<version>/<file>, no part of it hidden.
@@ -49,13 +55,16 @@ class Server(BaseApplication):  # type: ignore[misc]
     """gunicorn with one process and a few threads."""
 
     def __init__(self, root: Path, bind: str) -> None:
+        """Raises Refused if it cannot listen on the address."""
         self._root = root
-        self._bind = bind
+        try:
+            self._listener = bind_socket(bind)
+        except OSError as error:
+            raise Refused(f"cannot listen on {bind}: {error.strerror}") from error
         super().__init__()
 
     def load_config(self) -> None:
         options = {
-            "bind": self._bind,
             "workers": 1,
             "worker_class": "gthread",
             "threads": THREADS,
@@ -67,3 +76,9 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Callable[..., Any]:
         return create_app(self._root)
+
+    def run(self) -> None:
+        arbiter, listener = Arbiter(self), self._listener
+        wrap = TCP6Socket if listener.family == socket.AF_INET6 else TCPSocket
+        arbiter.LISTENERS = [wrap(listener.getsockname(), arbiter.cfg, arbiter.log, fd=listener.detach())]
+        arbiter.run()

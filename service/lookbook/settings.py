@@ -76,7 +76,11 @@ def _check_url(text: str) -> None:
 class Settings:
     """Every setting with its default; the help text and the parser are in the field's metadata."""
 
-    bind: str = _text("127.0.0.1:8080", "address and port to listen on", _check_address)
+    bind: str = _text(
+        "127.0.0.1:8080",
+        "address and port to listen on; without an address, or with [::], every address of IPv6 and IPv4",
+        _check_address,
+    )
     workers: int = _number(0, "number of worker processes; 0: one for each CPU of the quota")
     model: str = _text("models/lookbook-clothes/2.2.0", "folder of the model bundle")
     store: str = _text("sqlite", "where predictions are stored: sqlite or cassandra", _check_store)

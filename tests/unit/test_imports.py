@@ -17,13 +17,14 @@ MAY_IMPORT = {
     "errors": set(),
     "prediction": set(),
     "settings": {"errors"},
+    "addresses": set(),
     "images": set(),
     "telemetry": {"lookbook"},
     "model": {"errors"},
     "store": {"errors", "prediction", "settings"},
     "pipeline": {"errors", "prediction", "settings", "telemetry", "model", "store"},
     "http": {"lookbook", "errors", "prediction", "settings", "telemetry", "model", "store", "pipeline"},
-    "server": {"errors", "settings", "telemetry", "model", "store", "http"},
+    "server": {"addresses", "errors", "settings", "telemetry", "model", "store", "http"},
     "build": {"errors", "images", "model"},
     "cli": {"lookbook", "errors", "settings", "images", "model", "store", "server", "build"},
     "__main__": {"cli"},
@@ -119,9 +120,10 @@ def test_the_bundle_is_read_with_the_standard_library_alone() -> None:
         assert libraries(MODULES[name]) <= sys.stdlib_module_names | {"lookbook"}
 
 
-def test_model_init_imports_only_bundle_and_errors() -> None:
+def test_model_init_imports_only_addresses_bundle_and_errors() -> None:
     found = {name for path in MODEL_INIT for name in imported(path) if name.partition(".")[0] == "lookbook"}
-    assert {name for name in found if not name.startswith(("lookbook.model.bundle", "lookbook.errors"))} == set()
+    allowed = ("lookbook.addresses", "lookbook.errors", "lookbook.model.bundle")
+    assert {name for name in found if not name.startswith(allowed)} == set()
 
 
 def test_a_pull_starts_with_the_standard_library_alone() -> None:

@@ -3,7 +3,6 @@
 Tests: tests/unit/test_cli.py, tests/unit/test_tracing.py, tests/server/test_process.py.
 """
 
-import socket
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,23 +12,11 @@ from lookbook.settings import Settings
 
 
 def check(settings: Settings) -> None:
-    """Raises SettingsError if the address, the tokens file or tracing cannot be used."""
-    _check_address(settings.bind)
+    """Raises SettingsError if the tokens file or tracing cannot be used."""
     if settings.tokens_file:
         _check_tokens(settings.tokens_file)
     if settings.otlp_endpoint:
         _check_tracing(settings.otlp_endpoint)
-
-
-def _check_address(bind: str) -> None:
-    """Bind once: gunicorn would try five times and log eleven lines."""
-    host, _, port = bind.rpartition(":")
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind((host.strip("[]"), int(port)))
-        except OSError as error:
-            raise SettingsError(f"LOOKBOOK_BIND={bind}: {error.strerror}") from error
 
 
 def _check_tokens(path: str) -> None:

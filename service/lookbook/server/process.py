@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -10,8 +11,10 @@ from typing import Any
 from gunicorn import glogging
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.sock import TCP6Socket, TCPSocket
 
-from lookbook.errors import LookbookError
+from lookbook.addresses import bind
+from lookbook.errors import LookbookError, SettingsError
 from lookbook.server import logs, metrics_folder
 from lookbook.server.checks import check
 from lookbook.server.cpus import available_cpus
@@ -25,17 +28,22 @@ _M_MMAP_THRESHOLD = -3  # from malloc.h
 
 
 def run(settings: Settings) -> None:
-    """Serve until told to stop. Raises SettingsError as check()."""
+    """Serve until told to stop. Raises SettingsError as check(), and if it cannot listen on the address."""
+    try:
+        listener = bind(settings.bind)
+    except OSError as error:
+        raise SettingsError(f"LOOKBOOK_BIND={settings.bind}: {error.strerror}") from error
     check(settings)
     _return_memory()
-    Server(settings).run()
+    Server(settings, listener).run()
 
 
 class Server(BaseApplication):  # type: ignore[misc]
     """Runs worker processes, each of which builds the application after its fork."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, listener: socket.socket) -> None:
         self.settings = settings
+        self._listener = listener
         self._reasons = Reasons()
         super().__init__()
 
@@ -54,7 +62,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             sys.exit(Arbiter.APP_LOAD_ERROR)
 
     def run(self) -> None:
-        Master(self).run()
+        Master(self, self._listener).run()
 
 
 class Reasons:
@@ -75,8 +83,10 @@ class Reasons:
 class Master(Arbiter):  # type: ignore[misc]
     """Starts workers that die at once with growing pauses, and shuts down when workers refuse to start."""
 
-    def __init__(self, app: Server) -> None:
+    def __init__(self, app: Server, listener: socket.socket) -> None:
         super().__init__(app)
+        wrap = TCP6Socket if listener.family == socket.AF_INET6 else TCPSocket
+        self.LISTENERS = [wrap(listener.getsockname(), self.cfg, self.log, fd=listener.detach())]
         self._restarts = Restarts()
 
     def ages(self) -> list[int]:
@@ -114,7 +124,6 @@ class Logger(glogging.Logger):  # type: ignore[misc]
 def _options(settings: Settings) -> dict[str, Any]:
     """gunicorn's options."""
     return {
-        "bind": settings.bind,
         "workers": settings.workers or available_cpus(),
         "worker_class": "lookbook.server.worker.Worker",
         "threads": settings.max_requests + SPARE_THREADS,

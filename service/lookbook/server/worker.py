@@ -123,6 +123,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         except (BlockingIOError, ConnectionAbortedError):
             return
         self.nr_conns += 1
+        # How a socket for both kinds of addresses shows one of IPv4.
+        client = (client[0].removeprefix("::ffff:"), *client[1:])
         self._await_head(Connection(self.cfg, Socket.take_over(sock), client, listener.getsockname()))
 
     def on_client_socket_readable(self, conn: Connection, client: socket.socket) -> None:
