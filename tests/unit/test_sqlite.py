@@ -186,7 +186,7 @@ def test_a_file_that_is_lost_during_a_write_is_not_acknowledged(tmp_path: Path) 
         remove(path)
 
     with pytest.raises(StoreUnavailable, match="was removed or replaced; send the request again"):
-        Writer(database).run(lose)
+        Writer(database).run(lose)  # each time
     database.close()
 
 

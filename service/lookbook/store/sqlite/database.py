@@ -23,6 +23,10 @@ _PROBE = "INSERT OR REPLACE INTO idempotency_keys VALUES ('probe\n', x'', x'', 0
 Identity = tuple[tuple[int, int], ...]
 
 
+class FileReplaced(StoreUnavailable):
+    """What was read or written is not in the file at the path."""
+
+
 class Database:
     """Safe to use from several threads and processes."""
 
@@ -33,6 +37,7 @@ class Database:
         """
         self.failure: str | None = None  # why the last call failed, in one line; None if it succeeded
         self._path = path
+        self._files = (path, f"{path}-wal", f"{path}-shm")
         self._report = report
         self._opening = threading.Lock()
         self._free: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
@@ -42,11 +47,11 @@ class Database:
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
-        """A connection of the pool. Raises StoreUnavailable, also if the file was removed or replaced meanwhile.
+        """A connection of the pool. Raises StoreUnavailable, and FileReplaced after opening the path anew.
 
-        What was written to a removed file would be gone after a restart; the next call opens the path anew.
+        What was written to a removed file would be gone after a restart.
         """
-        if not self._is_current(self._identity):
+        if not self._identity:
             self._reopen()
         pool, identity = self._free, self._identity
         try:
@@ -55,14 +60,16 @@ class Database:
             raise StoreUnavailable("the store is busy") from None
         try:
             yield connection
-            if not self._is_current(identity):
-                raise StoreUnavailable(f"{self._path} was removed or replaced; send the request again")
+            replaced = not self._is_current(identity)
             self._set_failure(None)
         except sqlite3.Error as error:
             self._set_failure(str(error))
             raise StoreUnavailable(f"the store is unavailable: {error}") from error
         finally:
             pool.put(connection)
+        if replaced:
+            self._reopen()
+            raise FileReplaced(f"{self._path} was removed or replaced; send the request again")
 
     def close(self) -> None:
         """Wait for the connections that are in use, and close all."""
@@ -107,7 +114,7 @@ class Database:
     def _current_identity(self) -> Identity:
         """Empty if one of the files is missing."""
         try:
-            found = [os.stat(self._path + suffix) for suffix in ("", "-wal", "-shm")]
+            found = [os.stat(file) for file in self._files]
         except FileNotFoundError:
             return ()
         return tuple((stat.st_dev, stat.st_ino) for stat in found)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from lookbook.errors import StoreUnavailable
-from lookbook.store.sqlite.database import WAIT_SECONDS, Database
+from lookbook.store.sqlite.database import WAIT_SECONDS, Database, FileReplaced
 
 _T = TypeVar("_T")
 
@@ -66,10 +66,10 @@ class Writer:
     def _commit(self, writes: list[_Write]) -> bool:
         """Whether it is settled how the writes went."""
         try:
-            with self._database.connection() as connection, connection:
-                connection.execute("BEGIN IMMEDIATE")
-                for write in writes:
-                    write.result = write.function(connection)
+            try:
+                self._execute(writes)
+            except FileReplaced:
+                self._execute(writes)  # into the file that is there now
         except StoreUnavailable as error:
             for write in writes:
                 write.error = error
@@ -80,3 +80,9 @@ class Writer:
         for write in writes:
             write.done = True
         return True
+
+    def _execute(self, writes: list[_Write]) -> None:
+        with self._database.connection() as connection, connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for write in writes:
+                write.result = write.function(connection)
