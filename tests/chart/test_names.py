@@ -63,6 +63,8 @@ def test_the_monitoring_follows_the_name() -> None:
     rules = named(items, "PrometheusRule", "shop")["spec"]["groups"][0]["rules"]
     assert all('namespace="default", ' in rule["expr"] for rule in rules)
     assert all('service="shop"' in rule["expr"] or 'job_name=~"shop-schema-' in rule["expr"] for rule in rules)
+    # Helm knows the release, whatever its objects are called.
+    assert "helm rollback lookbook --namespace default." in str(rules)
 
 
 @pytest.fixture

@@ -111,7 +111,7 @@ def test_cassandra_nodes_stay_on_different_machines(affinity: dict[str, Any], ki
         ("pod", {"nodeSelector": {"a": 1}}, "/pod/nodeSelector/a"),
         ("pod", {"labels": {"app.kubernetes.io/name": "own"}}, "invalid propertyName"),
         ("pod", {"env": [{"value": "x"}]}, "/pod/env/0"),
-        ("pod", {"env": [{"name": "LOOKBOOK_WORKERS", "value": "2"}]}, "use settings"),
+        ("pod", {"env": [{"name": "LOOKBOOK_WORKERS", "value": "2"}]}, "set it under settings instead"),
         ("pod", {"volumes": [{"name": "model"}]}, "/pod/volumes/0/name"),
         ("models.pod", {"volumes": [{"name": "volume"}]}, "/models/pod/volumes/0/name"),
         ("cassandra.pod", {"env": [{"name": "HOME", "value": "/"}]}, "/cassandra/pod/env/0/name"),

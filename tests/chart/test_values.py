@@ -95,7 +95,7 @@ def test_the_service_accepts_the_settings_that_are_rendered(values: list[object]
         ("model.digest=abc", "model/digest"),
         ("settings.no_such_setting=1", "no_such_setting"),
         ("service.port=80000", "service/port"),
-        ("cassandra.replication=3", "cassandra.replication is 3, more than cassandra.nodes, which is 1"),
+        ("cassandra.replication=3", "which is 1: lower cassandra.replication, or raise cassandra.nodes"),
         ("autoscaling.minReplicas=11", "autoscaling.minReplicas is 11, more than autoscaling.maxReplicas"),
         ("autoscaling.targetCPU=null", "set autoscaling.targetCPU or autoscaling.metrics"),
         ("ingress.enabled=true", "ingress.host is empty: set it"),

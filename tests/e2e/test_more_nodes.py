@@ -15,7 +15,7 @@ def test_more_nodes_are_refused_without_a_repair(cluster: Cluster, upgrade: Call
     kept = ids()
     more = {"cassandra.nodes": 3, **SMALL}
     upgrade(wait=False, **more)
-    until(lambda: "keyspace lookbook has 1 replicas in datacenter1" in cluster.schema_log(), 120)
+    until(lambda: "keyspace lookbook keeps 1 copy in datacenter1" in cluster.schema_log(), 120)
     cluster.until_rolled_out(f"statefulset/{RELEASE}-cassandra", 400)
     served()
     assert ids() == kept

@@ -107,6 +107,14 @@ def test_every_alert_is_explained() -> None:
     assert first_column("how-to/monitoring.md", "Alerts") == [alert["alert"] for alert in alerts]
 
 
+def test_the_sections_that_messages_name_exist() -> None:
+    code = "".join(path.read_text() for path in (ROOT / "service").rglob("*.py"))
+    named = re.findall(r"'([A-Z][\w ]+)' in\W+charts/lookbook/README\.md", code)
+    assert len(named) > 1
+    readme = (CHART / "README.md").read_text()
+    assert [section for section in named if f"\n## {section}\n" not in readme] == []
+
+
 def test_every_endpoint_is_listed() -> None:
     described = {
         f"{method.upper()} {path}"

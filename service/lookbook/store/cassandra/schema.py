@@ -25,7 +25,7 @@ _TABLES_WITH_RETENTION = ("predictions", "buckets", "thumbnails")
 def set_up_cassandra(settings: Settings) -> None:
     """Create or update keyspace and tables and, if a service role is set, the ring's roles.
 
-    Raises SettingsError, StoreUnavailable and DRIVER_ERRORS.
+    Raises SettingsError, StoreUnavailable, and DRIVER_ERRORS.
     """
     owns_ring = bool(settings.cassandra_service_username)
     if owns_ring:
@@ -49,8 +49,8 @@ def apply_schema(session: Session, settings: Settings) -> None:
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,47}", settings.cassandra_keyspace):
         raise SettingsError(
-            f"LOOKBOOK_CASSANDRA_KEYSPACE={settings.cassandra_keyspace}: must be a lower-case letter followed by up to "
-            "47 lower-case letters, digits and underscores"
+            f"LOOKBOOK_CASSANDRA_KEYSPACE={settings.cassandra_keyspace}: must be a lowercase letter followed by up to "
+            "47 lowercase letters, digits, and underscores"
         )
     options = _table_options(settings.retention)
     for statement in _statements(settings, options):
@@ -76,9 +76,11 @@ def check_replication(session: Session, settings: Settings) -> None:
     wanted = str(settings.cassandra_replication)
     replicas = found[0].get(settings.cassandra_local_dc, "0") if found else wanted
     if replicas != wanted:
+        copies = "1 copy" if replicas == "1" else f"{replicas} copies"
         raise SettingsError(
-            f"LOOKBOOK_CASSANDRA_REPLICATION={wanted}: keyspace {settings.cassandra_keyspace} has {replicas} replicas "
-            f"in {settings.cassandra_local_dc}; see 'Add Cassandra nodes' in charts/lookbook/README.md"
+            f"LOOKBOOK_CASSANDRA_REPLICATION={wanted}: keyspace {settings.cassandra_keyspace} keeps {copies} in "
+            f"{settings.cassandra_local_dc}, not {wanted}; to change that, follow 'More nodes' in "
+            "charts/lookbook/README.md"
         )
 
 
