@@ -30,13 +30,13 @@ setup: $(VENV)/serving ## make .venv from the locked requirements, with the comm
 help: ## list these targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
-run: $(VENV)/serving ## serve on 127.0.0.1:8080, with SQLite and the bundled model
+run: $(VENV)/serving ## serve on 127.0.0.1:8080, with SQLite and the default model
 	$(VENV)/bin/python -m lookbook serve
 
 test: $(VENV)/testing ## run the tests; those that need a missing tool are skipped
 	$(VENV)/bin/python -m pytest
 
-lint: $(VENV)/testing ## ruff, mypy and codespell
+lint: $(VENV)/testing ## run ruff, mypy, and codespell
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy && $(VENV)/bin/codespell
 
 actionlint: ## lint the workflows (needs Go)
@@ -47,7 +47,7 @@ cassandra: ## start a Cassandra for the tests and benchmarks, in Docker on 127.0
 
 clients: $(CLIENTS)/clients ## install the public clients of /v2, for the tests
 
-bench: $(VENV)/testing ## measure requests, CPU time and memory (needs wrk)
+bench: $(VENV)/testing ## measure requests, CPU time, and memory (needs wrk)
 	$(VENV)/bin/python -m benchmarks.bench
 
 pages: $(VENV)/testing ## measure the cost of a page at 1,000 and at 1,000,000 rows
@@ -60,7 +60,7 @@ docs: $(DOCS)/docs ## build the documentation as a website in site/; a dead link
 	$(DOCS)/bin/python -m tools.website build/docs
 	$(DOCS)/bin/zensical build --clean --strict
 
-screenshots: $(VENV)/testing ## take the README's screenshots again (needs chromium, fonts-inter and fonts-urw-base35)
+screenshots: $(VENV)/testing ## take the README's screenshots again (needs chromium, fonts-inter, and fonts-urw-base35)
 	$(VENV)/bin/python -m tools.screenshots
 
 images: ## build the two container images
@@ -74,10 +74,10 @@ load: ## load the container images and Cassandra's into a kind cluster
 rendered: ## render the chart's defaults into k8s/rendered.yaml
 	helm template lookbook charts/lookbook > k8s/rendered.yaml
 
-e2e: $(VENV)/testing ## test on the cluster that kubectl points to, with the images loaded: make e2e E2E=smoke|install|faults|operation|docs
+e2e: $(VENV)/testing ## test on the cluster that kubectl points to, with the container images loaded: make e2e E2E=smoke|install|faults|operation|docs
 	E2E=$(or $(E2E),all) $(VENV)/bin/python -m pytest --verbose $(or $(E2E_$(or $(E2E),all)),$(error E2E is one of smoke, install, faults, operation, docs))
 
-power-loss: $(VENV)/testing ## cut the power of three Cassandra nodes and count what is lost (needs root, Docker, xfsprogs and helm)
+power-loss: $(VENV)/testing ## cut the power of three Cassandra nodes and count what is lost (needs root, Docker, xfsprogs, and helm)
 	POWER=required $(VENV)/bin/python -m pytest --verbose tests/server/test_power_loss.py
 
 train: $(TRAINING)/training ## train and write the bundles: make train FASHION=DIR PHOTOS=DIR

@@ -1,4 +1,4 @@
-"""The entry point of the image. Tests: tests/unit/model_init/test_pull.py."""
+"""The entry point of the container image. Tests: tests/unit/model_init/test_pull.py."""
 
 import signal
 import sys
@@ -9,7 +9,7 @@ from model_init.errors import report
 
 
 def parser() -> ArgumentParser:
-    parser = ArgumentParser("model_init", description="Publish, serve and pull model bundles.")
+    parser = ArgumentParser("model_init", description="Publish, serve, and pull model bundles.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         subparser = commands.add_parser(command.name, help=command.help, description=command.help)

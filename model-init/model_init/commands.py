@@ -1,4 +1,6 @@
-"""The commands of the image, their arguments, and what each runs. Tests: tests/unit/model_init/test_publish.py.
+"""The commands of the container image, their arguments, and what each runs.
+
+Tests: tests/unit/model_init/test_publish.py.
 
 Each command imports its own modules: the Kubernetes client alone takes half a second to import, and a pull that
 finds its bundle ready should end at once.
@@ -30,7 +32,9 @@ class Command:
 
 
 def _volume_argument(parser: ArgumentParser) -> None:
-    parser.add_argument("--volume", type=Path, default=Path("/volume"), help="folder of the volume (default: /volume)")
+    parser.add_argument(
+        "--volume", type=Path, default=Path("/volume"), help="folder where the volume is mounted (default: /volume)"
+    )
 
 
 def _publish_arguments(parser: ArgumentParser) -> None:
@@ -48,8 +52,8 @@ def _publish_arguments(parser: ArgumentParser) -> None:
         nargs="?",
         const=SHIPPED,
         metavar="FOLDER",
-        help=f"publish the bundles of the image, in {SHIPPED}; "
-        "one that is refused is an error only while the volume is empty",
+        help=f"also publish the bundles in the container image ({SHIPPED}); "
+        "if one is refused, that is an error only if the volume is empty",
     )
 
 
@@ -73,7 +77,7 @@ def _publish(options: Namespace) -> None:
 
 def _receive_arguments(parser: ArgumentParser) -> None:
     _volume_argument(parser)
-    parser.add_argument("--bytes", type=int, required=True, help="size of the tar")
+    parser.add_argument("--bytes", type=int, required=True, help="size of the tar archive, in bytes")
 
 
 def _receive(options: Namespace) -> None:
@@ -108,7 +112,7 @@ def _pull_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--source", type=_location, required=True, help="http://host:port, or the path of a volume")
     parser.add_argument("--name", required=True, help="name of the bundle")
     parser.add_argument("--version", required=True, help="version of the bundle")
-    parser.add_argument("--digest", help="sha256 of the manifest; without it, any content is accepted")
+    parser.add_argument("--digest", help="SHA-256 of the manifest; without it, any bundle is accepted")
     parser.add_argument("--into", type=Path, default=Path("/model"), help="folder to write to (default: /model)")
     parser.add_argument(
         "--wait", type=float, default=60, help="seconds to wait for the source and the bundle (default: 60)"
@@ -156,9 +160,9 @@ def _secrets(options: Namespace) -> None:
 
 COMMANDS = (
     Command("publish", "copy bundles from folders into the volume", _publish_arguments, _publish),
-    Command("receive", "publish a bundle from a tar on standard input", _receive_arguments, _receive),
+    Command("receive", "publish a bundle from a tar archive on standard input", _receive_arguments, _receive),
     Command("list", "print what is published, as JSON", _volume_argument, _list),
     Command("serve", "serve the volume over HTTP, read-only", _serve_arguments, _serve),
-    Command("pull", "bring a bundle into this pod's folder", _pull_arguments, _pull),
+    Command("pull", "pull a bundle into this pod's folder", _pull_arguments, _pull),
     Command("secrets", "create the Secrets of Cassandra's roles if they do not exist", _secrets_arguments, _secrets),
 )

@@ -78,10 +78,11 @@ def _gave_up(error: FileMissing | SourceUnreachable, reference: BundleReference,
             if is_url(reference.location)
             else "the volume is mounted and readable"
         )
-        return TimedOut(f"{reference.location} not reachable for {wait:g} s ({error}): check that {advice}")
+        return TimedOut(f"{reference.location} was not reachable for {wait:g} s ({error}): check that {advice}")
     if str(error) == f"{reference.folder}/{MANIFEST}":
         return BundleNotFound(f"no {reference} after {wait:g} s: {reference.how_to_publish}")
-    return BundleNotFound(f"{reference} has no file {error} after {wait:g} s: {reference.how_to_publish}")
+    path = str(error).removeprefix(f"{reference.folder}/")
+    return BundleNotFound(f"{reference}: the bundle has no file {path} after {wait:g} s: {reference.how_to_publish}")
 
 
 def _fetch(source: Source, reference: BundleReference, draft: Path) -> None:
@@ -114,7 +115,7 @@ def _fetch_manifest(source: Source, reference: BundleReference, draft: Path) -> 
 
 
 def _invalid(error: BundleError, reference: BundleReference, draft: Path) -> LookbookError:
-    reason = str(error).removeprefix(f"{draft}/")
+    reason = error.reason.removeprefix(f"{draft}/")
     if isinstance(error, MalformedManifestError):
         return MalformedManifest(f"{reference}: {reason}: {_PUBLISH_A_VALID_ONE}")
     return DigestMismatch(f"{reference}: {reason}: {reference.how_to_publish} again")

@@ -1,4 +1,4 @@
-"""Brings a verified bundle into a pod's folder."""
+"""Pulls a verified bundle into a pod's folder."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ def pull(reference: BundleReference, into: Path, wait: float) -> str:
         draft.rename(into / "bundle")
         sync(into)
         _mark_ready(into, digest)
-    return f"pulled {reference} digest {digest}"
+    return f"pulled {reference} (digest {digest})"
 
 
 def _mark_ready(into: Path, digest: str) -> None:

@@ -12,6 +12,7 @@ from model_init.volume import Published, Volume
 
 MAX_FILES = 1000
 MAX_PAUSE = 60.0  # seconds without input
+_PUBLISH = "publish with `lookbook model publish`"
 
 
 class SizedInput:
@@ -50,7 +51,7 @@ def receive(descriptor: int, size: int, volume: Volume) -> Published:
             with tarfile.open(fileobj=cast(Any, source), mode="r|") as tar:
                 _unpack(tar, draft, size)
         except tarfile.TarError as error:
-            raise Refused(f"the input is not a tar of a bundle: {error}") from error
+            raise Refused(f"the input is not a tar archive of a bundle: {error}: {_PUBLISH}") from error
         # Read the padding, too: the sender waits until all of it is taken.
         while source.read(BLOCK):
             pass
@@ -65,11 +66,13 @@ def _unpack(tar: tarfile.TarFile, draft: Path, size: int) -> None:
         # Checked here because tarfile's own filter is missing from the Python 3.11 of Debian 12.
         path = PurePosixPath(member.name)
         if path.is_absolute() or ".." in path.parts:
-            raise Refused(f"the tar contains {member.name!r}, which is outside the bundle")
+            raise Refused(f"the tar archive contains {member.name!r}, which is outside the bundle: {_PUBLISH}")
         content = tar.extractfile(member) if member.isreg() and not member.issparse() else None
         if content is None:
-            raise Refused(f"the tar contains {member.name!r}, which is not a regular file")
+            raise Refused(f"the tar archive contains {member.name!r}, which is not a regular file: {_PUBLISH}")
         left -= member.size
-        if count > MAX_FILES or left < 0:
-            raise Refused(f"the tar contains more than {MAX_FILES} files or {size} bytes")
+        if count > MAX_FILES:
+            raise Refused(f"the tar archive contains more than {MAX_FILES} files: list fewer in the manifest")
+        if left < 0:
+            raise Refused(f"the tar archive contains more than its {size} bytes: {_PUBLISH}")
         write_file(draft / path, read_blocks(content), member.size)

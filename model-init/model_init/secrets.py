@@ -23,7 +23,9 @@ def create_secrets(usernames: Mapping[str, str], labels: Mapping[str, str]) -> l
         api, namespace = CoreV1Api(), NAMESPACE.read_text().strip()
         return [_create(api, namespace, name, username, {**LABELS, **labels}) for name, username in usernames.items()]
     except ApiException as error:
-        raise Refused(f"the Kubernetes API answered {error.status}: {_message(error)}") from error
+        raise Refused(
+            f"the Kubernetes API responded {error.status}: {_message(error)}: check the Role of the schema Job"
+        ) from error
     except (ConfigException, HTTPError) as error:
         raise Refused(f"cannot use the Kubernetes API: {error}") from error
 

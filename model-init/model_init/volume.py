@@ -29,8 +29,10 @@ class Published:
     new: bool
 
     def __str__(self) -> str:
-        note = "" if self.new else " (already published; verified)"
-        return f"published {self.bundle.name}/{self.bundle.version} digest {self.bundle.digest}{note}"
+        name, digest = f"{self.bundle.name}/{self.bundle.version}", self.bundle.digest
+        if self.new:
+            return f"published {name} (digest {digest})"
+        return f"{name} was already published and is intact (digest {digest})"
 
 
 class Volume:
@@ -120,6 +122,7 @@ def _entry(folder: Path) -> dict[str, Any]:
     except BundleError as error:
         return {**entry, "error": str(error)}
     if (bundle.name, bundle.version) != (entry["name"], entry["version"]):
-        return {**entry, "error": f"the manifest is for {bundle.name} {bundle.version}"}
+        other = f"{bundle.name}/{bundle.version}"
+        return {**entry, "error": f"the manifest is for {other}: move the bundle to {other}"}
     size = (folder / MANIFEST).stat().st_size + sum(file.bytes for file in bundle.files)
     return {**entry, "digest": bundle.digest, "bytes": size, "created_at": bundle.manifest.get("created_at")}

@@ -1,4 +1,4 @@
-"""The images that a command line names: files, folders and standard input."""
+"""The images that a command line names: files, folders, and standard input."""
 
 import os
 import re

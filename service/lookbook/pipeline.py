@@ -40,7 +40,7 @@ class _Classified:
 
 
 class Pipeline:
-    """Decodes, classifies and stores. Whatever it returns is stored."""
+    """Decodes, classifies, and stores. Whatever it returns is stored."""
 
     def __init__(self, settings: Settings, classifier: Classifier, store: Store, spans: Spans) -> None:
         self._settings = settings
@@ -56,7 +56,7 @@ class Pipeline:
     def predict(self, upload: Upload, key: str | None) -> tuple[Prediction, bool]:
         """The stored prediction, and whether an earlier request with the same idempotency key had stored it.
 
-        Raises the errors of decode(), IdempotencyKeyReused, Gone, Busy and StoreUnavailable.
+        Raises the errors of decode(), IdempotencyKeyReused, Gone, Busy, and StoreUnavailable.
         """
         self.check_store()
         if key is not None:
@@ -74,11 +74,11 @@ class Pipeline:
         the number of the image; some predictions may be stored then.
         """
         found = []
-        for number, image in enumerate(images):
+        for number, image in enumerate(images, 1):
             try:
                 found.append(self._classify(image, ""))
             except RequestError as error:
-                raise type(error)(f"image {number}: {error}") from error
+                raise type(error)(f"image {number} of {len(images)}: {error}") from error
         with self._spans.part("store"), metrics.store_seconds.time():
             self._store.put_all([(item.prediction, item.thumbnail) for item in found])
         for item in found:
@@ -88,7 +88,7 @@ class Pipeline:
     def check_store(self) -> None:
         """Raises StoreUnavailable if the store is known to be unavailable.
 
-        Without this check the service would decode images in vain, and an autoscaler would take that for load.
+        Without this check the service would decode images in vain, and an autoscaler would mistake that for load.
         """
         status = self._store.status()
         if not status.available:
@@ -124,7 +124,7 @@ class Pipeline:
     def _store_once(self, found: _Classified, key: str, digest: bytes) -> tuple[Prediction, bool]:
         id, known_digest = self._store.claim(key, digest, found.prediction.id)
         if known_digest != digest:
-            raise IdempotencyKeyReused("this Idempotency-Key was used with another image")
+            raise IdempotencyKeyReused("this Idempotency-Key was used with another image; use a new key")
         if id != found.prediction.id:
             stored = self._store.get(id)
             if stored:
@@ -155,6 +155,9 @@ class Pipeline:
             with self._spans.part("inference"), metrics.inference_seconds.time():
                 scores = self._classifier.classify(array)
             if not np.isfinite(scores).all():
-                raise InvalidRequest("the model's scores for these numbers are not finite")
+                raise InvalidRequest(
+                    "the model's scores for these numbers are not finite: "
+                    f"normalize the FP32 input as GET /v2/models/{bundle.name} says"
+                )
         prediction = Prediction(id, file_name, self._classifier.top(scores), bundle.name, bundle.version)
         return _Classified(prediction, thumbnail, scores)

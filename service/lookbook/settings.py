@@ -21,7 +21,7 @@ def _text(default: str, help: str, check: Callable[[str], None] | None = None) -
 
     def parse(text: str) -> str:
         if default and not text.strip():
-            raise ValueError(f"must not be empty; leave it unset for {default}")
+            raise ValueError(f"must not be empty; unset it to use {default}")
         if check:
             check(text)
         return text
@@ -81,37 +81,48 @@ class Settings:
         "address and port to listen on; without an address, or with [::], every address of IPv6 and IPv4",
         _check_address,
     )
-    workers: int = _number(0, "number of worker processes; 0: one for each CPU of the quota")
+    workers: int = _number(0, "number of worker processes; 0: one for each available CPU")
     model: str = _text("models/lookbook-clothes/2.2.0", "folder of the model bundle")
     store: str = _text("sqlite", "where predictions are stored: sqlite or cassandra", _check_store)
     sqlite_path: str = _text("lookbook.sqlite", "file of the SQLite store", _check_file)
     cassandra_contact_points: str = _text("127.0.0.1", "host names or addresses of Cassandra nodes, comma-separated")
     cassandra_port: int = _number(9042, "CQL port of the nodes", minimum=1, maximum=65535)
-    cassandra_local_dc: str = _text("datacenter1", "name of the local datacenter")
+    cassandra_local_dc: str = _text("datacenter1", "name of the local data center")
     cassandra_keyspace: str = _text("lookbook", "keyspace of the tables")
     cassandra_username: str = _text("", "role to log in as; empty: no login")
     cassandra_password: str = _text("", "password of that role")
-    cassandra_ca_file: str = _text("", "CA certificate that verifies the nodes, a PEM file; empty: no TLS")
-    cassandra_replication: int = _number(1, "replicas in the local datacenter (for `lookbook schema`)", minimum=1)
+    cassandra_ca_file: str = _text("", "PEM file of the CA that signed the nodes' certificates; empty: no TLS")
+    cassandra_replication: int = _number(
+        1, "number of copies of each prediction in the local data center (for `lookbook schema`)", minimum=1
+    )
     cassandra_nodes: int = _number(
         1, "number of nodes in a ring that only Lookbook uses (for `lookbook schema`)", minimum=1
     )
     cassandra_service_username: str = _text(
-        "", "role to create for the service in such a ring; empty: roles are not changed (for `lookbook schema`)"
+        "",
+        "role to create for the service, in a ring that only Lookbook uses; empty: roles are not changed "
+        "(for `lookbook schema`)",
     )
     cassandra_service_password: str = _text("", "password of that role (for `lookbook schema`)")
-    shards: int = _number(1, "partitions for ten minutes of predictions, 1 to 256", minimum=1, maximum=256)
+    shards: int = _number(
+        1,
+        "partitions per ten minutes of predictions, 1 to 256; use one for each 1,000 predictions per second",
+        minimum=1,
+        maximum=256,
+    )
     retention: int = _number(0, "seconds that predictions are kept; 0: no limit", maximum=630_000_000)
     thumbnails: bool = _flag(True, "whether to store a thumbnail of each image")
     max_bytes: int = _number(8 * 1024 * 1024, "maximum size of a request body, in bytes", minimum=1)
     max_pixels: int = _number(25_000_000, "maximum size of an image, in pixels", minimum=1)
     max_requests: int = _number(
-        24, "maximum requests in a worker at once, running or waiting; more are refused with 503", minimum=1
+        24,
+        "maximum number of requests that a worker handles at once, running or waiting; more are refused with 503",
+        minimum=1,
     )
     max_inferences: int = _number(
-        1, "maximum images that a worker decodes and classifies at once; with 1 it uses one CPU", minimum=1
+        1, "maximum number of images that a worker decodes and classifies at once; with 1 it uses one CPU", minimum=1
     )
-    max_batch: int = _number(32, "maximum images in one /v2 request", minimum=1)
+    max_batch: int = _number(32, "maximum number of images in one /v2 request", minimum=1)
     body_timeout: int = _number(10, "seconds within which a request body must arrive", minimum=1)
     keep_alive: int = _number(
         75,
@@ -136,7 +147,7 @@ class Settings:
 
 
 def table() -> list[tuple[str, str, str]]:
-    """Environment variable, default and help text of each setting."""
+    """Environment variable, default, and help text of each setting."""
     return [
         (PREFIX + entry.name.upper(), _shown(entry.default), entry.metadata["help"])
         for entry in dataclasses.fields(Settings)

@@ -65,8 +65,8 @@ def test_a_model_rolled_out_and_back(walk: Callable[..., str]) -> None:
         served()
     nothing_failed(running)
     # The command that the page gives is the one that publish prints.
-    (line,) = [line for line in printed.splitlines() if line.startswith("roll it out: ")]
-    words = line.removeprefix("roll it out: ").split()
+    (line,) = [line for line in printed.splitlines() if "roll it out: " in line]
+    words = line.partition("roll it out: ")[2].split()
     assert {word for word in words if not word.startswith(("--namespace", "e2e-"))} <= set(
         (ROOT / "docs/how-to/models.md").read_text().split()
     )

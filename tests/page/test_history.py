@@ -38,7 +38,7 @@ def test_the_history_reaches_back_to_the_first_prediction(service: Service, visi
     bags = [prediction for prediction in predictions if prediction["label"] == "Bag"]
     expect_history(page, f"End of the list: {len(bags)} predictions.")
     assert history_ids(page) == [prediction["id"] for prediction in reversed(bags)]
-    page.get_by_label("From").fill("2030-01-01T00:00")
+    page.get_by_label("After").fill("2030-01-01T00:00")
     expect_history(page, NO_MATCHES)
     page.get_by_role("button", name="Clear filter").click()
     expect(page.locator(".tile")).to_have_count(60)
@@ -50,7 +50,7 @@ def test_an_incomplete_time_does_not_filter(service: Service, visit: Visit) -> N
     service.send(GOLDEN[0].read_bytes())
     page = visit(service.url)
     expect_history(page, "End of the list: 1 prediction.")
-    since = page.get_by_label("From")
+    since = page.get_by_label("After")
     since.evaluate("input => input.value = '20266-01-31T12:00'")
     since.dispatch_event("change")
     expect(page.locator(".tile")).to_have_count(1)
@@ -89,7 +89,7 @@ def test_a_filter_finds_a_match_far_back(serve: Callable[..., Service], visit: V
     page = visit(serve().ready().url, ("status of 404",))
     expect(page.locator(".tile").first).to_be_visible()
     page.get_by_label("Label").select_option("Sandal")
-    expect(page.locator("#history-status")).to_contain_text("No matches since")
+    expect(page.locator("#history-status")).to_contain_text("No matches back to")
     page.get_by_role("button", name="Keep searching").click()
     expect_history(page, "End of the list: 1 prediction.")
     assert history_ids(page) == [str(rare.id)]

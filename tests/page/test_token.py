@@ -35,7 +35,7 @@ def test_the_token_is_requested_and_kept_in_the_tab(
         page.keyboard.press("Enter")
 
     enter("wrong")
-    expect(prompt).to_contain_text("This token is not valid.")
+    expect(prompt).to_contain_text("This token is not valid. Check it, or ask for a new one.")
     enter(secret)
     expect(prompt).to_be_hidden()
     expect(page.get_by_role("dialog", name="Bag").get_by_role("img")).to_have_js_property("naturalWidth", 28)

@@ -101,7 +101,9 @@ def test_a_dropped_folder_is_an_error(service: Service, visit: Visit, tmp_path: 
     (tmp_path / "folder").mkdir()
     drop(page, tmp_path / "folder")
     expect_tally(page, "1 image: 1 failed")
-    expect(page.locator(".card .small")).to_have_text("This is a folder, or a file that cannot be read.")
+    expect(page.locator(".card .small")).to_have_text(
+        "This is a folder, or a file that cannot be read. Choose an image file."
+    )
 
 
 def test_an_image_can_be_pasted(service: Service, visit: Visit) -> None:
@@ -159,9 +161,9 @@ def test_failed_requests_can_be_repeated_once_the_service_is_back(serve: Callabl
     service.stop()
     card = choose(page, BAG)
     expect_tally(page, "1 image: 1 failed")
-    expect(card.locator(".small")).to_have_text("The connection to the service failed.")
+    expect(card.locator(".small")).to_have_text("Cannot reach the server. Check your connection, and try again.")
     page.get_by_label("Label").select_option("Bag")
-    expect_history(page, "Cannot load the history. The connection to the service failed.")
+    expect_history(page, "Cannot load the history. Cannot reach the server. Check your connection, and try again.")
     restarted = serve(bind=bind)
     restarted.url = service.url
     restarted.ready()

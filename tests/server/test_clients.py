@@ -39,4 +39,4 @@ def test_a_public_client_classifies_images(serve: Callable[..., Service], kind: 
     ids = found["parameters"]["prediction_ids"].split(",")
     predictions = [requests.get(f"{service.url}/v1/predictions/{id}", timeout=5).json() for id in ids]
     assert [prediction["label"] for prediction in predictions] == list(SHOWN.values())
-    assert found["refusal"] == [415, "image 0: the file is not a JPEG, PNG or WebP image"]
+    assert found["refusal"] == [415, "image 1 of 1: the file is not a JPEG, PNG, or WebP image"]

@@ -29,7 +29,10 @@ def test_a_flipped_bit_in_the_model_stops_the_start(serve: Callable[..., Service
     content = bytearray(model.read_bytes())
     content[-1000] ^= 1
     model.write_bytes(content)
-    assert start_error(serve(model=tmp_path / "b")).endswith("model.tflite: its SHA-256 differs from the manifest's")
+    assert start_error(serve(model=tmp_path / "b")).endswith(
+        "model.tflite: its SHA-256 differs from the manifest's; "
+        "the file is damaged or was changed: copy the bundle again"
+    )
 
 
 def test_a_missing_file_stops_the_start(serve: Callable[..., Service], tmp_path: Path) -> None:
@@ -42,7 +45,7 @@ def test_a_missing_file_stops_the_start(serve: Callable[..., Service], tmp_path:
     ("change", "complaint"),
     [
         (lambda m: m["input"].update(size=[32, 32]), "its input is"),
-        (lambda m: m["golden"][0]["scores"].reverse(), "a golden score differs by"),
+        (lambda m: m["golden"][0]["scores"].reverse(), "the model's score for this golden image differs by"),
         (lambda m: m.pop("labels"), "malformed manifest: 'labels' is missing"),
     ],
     ids=["shape", "golden", "labels"],

@@ -9,10 +9,18 @@ from lookbook.http.routing import PublicBlueprint
 def test_every_endpoint_that_is_not_public_requires_a_token(make_app: Callable[..., Flask], tmp_path: Path) -> None:
     (tmp_path / "tokens").write_text("secret\n")
     client = make_app(tokens_file=str(tmp_path / "tokens")).test_client()
-    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic secret"}):
+    required, invalid = "a bearer token is required: ", "the bearer token is not valid: "
+    for given, reason in (
+        (None, required),
+        ("Basic secret", required),
+        ("Bearer ", required),
+        ("Bearer wrong", invalid),
+    ):
+        headers = {"Authorization": given} if given else {}
         for path in ("/v1/predictions", "/api/tasks", "/v1/model", "/nothing"):
             response = client.get(path, headers=headers)
             assert (response.status_code, response.get_json()["error"]["code"]) == (401, "unauthorized")
+            assert response.get_json()["error"]["message"].startswith(reason)
             assert response.headers["WWW-Authenticate"] == "Bearer"
         assert client.post("/api/tasks/upload", headers=headers).status_code == 401
     assert client.get("/api/tasks", headers={"Authorization": "Bearer secret"}).get_json() == []

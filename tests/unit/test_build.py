@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +84,7 @@ REFUSED = {
     "two-outputs": (["two-outputs.keras"], "the model has 2 outputs; it must have one"),
     "vector": (["vector.keras"], "the model's input (10,) is not an image"),
     "any-size": (["any-size.keras"], "the model's input (None, None, 3) is not an image of a fixed size"),
-    "map": (["map.keras"], "the model's output (32, 32, 3) is not one score per label"),
+    "map": (["map.keras"], "the model's output (32, 32, 3) is not one score per label: its shape must be"),
     "labels": (["softmax.keras", "--labels", "four.txt"], "the model returns 3 scores, but there are 4 labels"),
     "torn": (["torn.keras"], "cannot be read: "),
     "text": (["text.keras"], "not a .keras or .h5 file"),
@@ -315,7 +316,13 @@ def test_the_tutorial_leads_from_a_saved_model_to_a_prediction(folder: Path, mon
 @pytest.mark.parametrize(
     ("labels", "version", "code", "complaint"),
     [
-        ("a\nb\n", "1.0.0", 1, 'lookbook: this command needs keras and tensorflow: pip install "lookbook[training]"\n'),
+        (
+            "a\nb\n",
+            "1.0.0",
+            1,
+            "this command needs keras and tensorflow: in a checkout of Lookbook, run "
+            f'{sys.executable} -m pip install ".[training]"\n',
+        ),
         ("a\n\n", "1.0.0", 1, "lookbook: labels.txt: must have two or more labels, one per line\n"),
         (None, "1.0.0", 1, "lookbook: labels.txt: No such file or directory\n"),
         ("a\nb\n", "1.0", 2, "Error: version '1.0' is not a semantic version, such as 1.0.0\n"),
@@ -339,5 +346,5 @@ def test_images_may_be_given_by_the_old_name_of_the_option(tmp_path: Path, optio
     (tmp_path / "labels.txt").write_text("a\nb\n")
     options = ["--labels", "labels.txt", "--name", "mine", "--version", "1.0.0", option, tmp_path]
     ended = lookbook("model", "build", "my_model.keras", *options, cwd=tmp_path)
-    assert (ended.returncode, ended.stderr) == (1, f"lookbook: no images in {tmp_path}\n")
+    assert (ended.returncode, ended.stderr) == (1, f"lookbook: no JPEG, PNG, or WebP images in {tmp_path}\n")
     assert "--pictures" not in lookbook("model", "build", "--help").stdout

@@ -66,8 +66,8 @@ def test_bad_files_are_reported_and_do_not_stop_the_others(serve: Callable[..., 
     assert codes == ["unreadable", None, "unsupported_media_type", "image_too_large", None]
     assert ended.stderr.splitlines() == [
         f"lookbook: {tmp_path}/none.png: No such file or directory",
-        f"lookbook: {tmp_path}/broken.jpg: the file is not a JPEG, PNG or WebP image",
-        f"lookbook: {tmp_path}/large.png: the request body is larger than 50 kB",
+        f"lookbook: {tmp_path}/broken.jpg: the file is not a JPEG, PNG, or WebP image",
+        f"lookbook: {tmp_path}/large.png: the request body is larger than 50,000 bytes: send a smaller image",
         "lookbook: 3 of 5 images failed",
     ]
 
@@ -93,7 +93,7 @@ def test_csv_has_a_row_for_each_image(tmp_path: Path) -> None:
         (["x.png", "--url", "http://127.0.0.1:99999"], "is not a URL"),
         (["x.png", "--token", "a\nb"], "a token must not contain line breaks"),
         (["x.png", "--url", "http://127.0.0.1", "--bundle", "x"], "cannot be used together"),
-        (["training"], "no images in training"),
+        (["training"], "no JPEG, PNG, or WebP images in training"),
     ],
 )
 def test_a_wrong_command_line_exits_with_2(arguments: list[str], complaint: str) -> None:
@@ -105,7 +105,10 @@ def test_a_wrong_command_line_exits_with_2(arguments: list[str], complaint: str)
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--bundle", "/nowhere"], "/nowhere/model.json: No such file or directory"),
+        (
+            ["--bundle", "/nowhere"],
+            "no bundle in /nowhere; name the folder that contains model.json (for a server, in LOOKBOOK_MODEL)",
+        ),
         (["--url", f"http://127.0.0.1:{free_port()}"], ": [Errno 111] Connection refused"),
         (["--url", f"http://{'a' * 70}.test"], f"cannot reach http://{'a' * 70}.test: "),
     ],
@@ -137,7 +140,7 @@ def test_a_server_that_stops_ends_the_command(serve: Callable[..., Service], man
     assert command.returncode == 1
     assert 0 < len(json_lines(out.read_text())) < 400
     done, error = complaints.splitlines()[-2:]
-    assert done == f"lookbook: interrupted: {len(json_lines(out.read_text()))} of 400 images are done"
+    assert done == f"lookbook: stopped: {len(json_lines(out.read_text()))} of 400 images are done"
     assert error.startswith(f"lookbook: cannot reach {service.url}: ")
 
 
@@ -165,7 +168,7 @@ def test_ctrl_c_never_cuts_a_line(many: Path, tmp_path: Path, form: str) -> None
     assert 20 <= len(read) < 20_000
     assert all(result["label"] == "Hat" and result["model"] for result in read)
     assert text.endswith("\n")
-    assert complaints == f"lookbook: interrupted: {len(read)} of 20000 images are done\n"
+    assert complaints == f"lookbook: stopped: {len(read)} of 20000 images are done\n"
 
 
 def test_ctrl_c_prints_everything_that_was_stored(serve: Callable[..., Service], tmp_path: Path) -> None:
@@ -193,7 +196,7 @@ def test_ctrl_c_prints_everything_that_was_stored(serve: Callable[..., Service],
     command.send_signal(signal.SIGINT)
     out, complaints = command.communicate(timeout=30)
     assert {result["id"] for result in json_lines(out.decode())} == service.all_ids()
-    assert (command.returncode, complaints) == (130, b"lookbook: interrupted: 5 of 6 images are done\n")
+    assert (command.returncode, complaints) == (130, b"lookbook: stopped: 5 of 6 images are done\n")
 
 
 def test_a_reader_that_closes_the_pipe_ends_the_command(many: Path) -> None:

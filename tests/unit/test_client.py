@@ -154,7 +154,7 @@ def test_a_proxy_is_named_and_bypassed_for_this_machine(serve: Callable[..., Ser
     assert ended.returncode == 1
     assert ended.stderr == (
         "lookbook: cannot reach http://lookbook.invalid through the proxy http://127.0.0.1:9: "
-        "[Errno 111] Connection refused\n"
+        "[Errno 111] Connection refused; check --url, and that the server is running\n"
     )
 
 

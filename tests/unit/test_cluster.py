@@ -40,7 +40,8 @@ def test_a_damaged_bundle_is_refused_before_the_cluster_is_asked(tmp_path: Path)
     refused = model("publish", tmp_path / "bundle", KUBECONFIG="/nowhere")
     assert refused.returncode == 1
     assert refused.stderr.endswith(
-        f"model.tflite: 0 bytes, but the manifest says {(MLP / 'model.tflite').stat().st_size}\n"
+        f"model.tflite: 0 bytes, but the manifest says {(MLP / 'model.tflite').stat().st_size}; "
+        "the file is damaged or was changed: copy the bundle again\n"
     )
 
 
@@ -66,4 +67,5 @@ def test_a_missing_client_is_one_line_that_says_how_to_install_it() -> None:
         [sys.executable, "-c", code, "model", "list"], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert refused.returncode == 1
-    assert refused.stderr == 'lookbook: this command needs kubernetes: pip install "lookbook[k8s]"\n'
+    advice = f'in a checkout of Lookbook, run {sys.executable} -m pip install ".[k8s]"'
+    assert refused.stderr == f"lookbook: this command needs kubernetes: {advice}\n"

@@ -43,7 +43,7 @@ def test_a_large_jpeg_gets_the_scores_of_the_same_png(clothes: Classifier, times
     [b"hello", b"<html></html>", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"GIF89a" + bytes(40), b"%PDF-1.7"],
 )
 def test_a_file_that_is_no_image_is_refused(data: bytes) -> None:
-    with pytest.raises(UnsupportedMediaType, match="not a JPEG, PNG or WebP"):
+    with pytest.raises(UnsupportedMediaType, match="not a JPEG, PNG, or WebP"):
         decode(data, SPEC, LIMIT)
 
 

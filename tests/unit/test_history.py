@@ -91,7 +91,11 @@ def test_a_time_without_a_zone_is_local(service: Service) -> None:
         (["--since", "yesterday"], 2, "'yesterday' is not a time"),
         (["--limit", "0"], 2, "0 is not in the range"),
         (["--all", "--limit", "2"], 2, "--all and --limit cannot be used together"),
-        (["--url", "http://127.0.0.1:1"], 1, "cannot reach http://127.0.0.1:1: [Errno 111] Connection refused"),
+        (
+            ["--url", "http://127.0.0.1:1"],
+            1,
+            "cannot reach http://127.0.0.1:1: [Errno 111] Connection refused; check --url",
+        ),
     ],
 )
 def test_an_error_is_reported(arguments: list[str], code: int, complaint: str) -> None:

@@ -35,7 +35,7 @@ def test_a_malformed_request_is_refused(client: FlaskClient, body: bytes, messag
     ("changes", "message"),
     [
         ({"name": "input-0"}, "unknown input 'input-0'; send one named 'image'"),
-        ({"datatype": "FP16"}, "datatype must be BYTES, UINT8 or FP32"),
+        ({"datatype": "FP16"}, "datatype must be BYTES, UINT8, or FP32"),
         ({"shape": None}, "shape must be a list"),
         ({"shape": []}, "must begin with the number of images"),
         ({"shape": [True]}, "each dimension of the shape must be a whole number"),
@@ -53,7 +53,7 @@ def test_a_malformed_request_is_refused(client: FlaskClient, body: bytes, messag
         ({"data": ["\u00e4"]}, "base64"),
         ({"data": [["eA=="], "eA=="], "shape": [2]}, "nested as the shape says"),
         ({"parameters": 1}, "parameters must be an object"),
-        ({"parameters": {"binary_data_size": 4}}, "0 bytes follow the JSON"),
+        ({"parameters": {"binary_data_size": 4}}, "a binary_data_size of 0, the number of bytes after the JSON"),
         ({"datatype": "UINT8"}, "the shape of UINT8 must be [n, 28, 28, 1], not [1]"),
         (
             {"datatype": "UINT8", "shape": [1, 28, 28, 1], "data": [0] * 783},
@@ -83,15 +83,15 @@ def test_a_bad_tensor_is_refused_and_nothing_is_stored(
     [
         ("label", "an output must be an object"),
         ({"name": "probabilities"}, "unknown output 'probabilities'"),
-        ({"name": "label", "parameters": {"classification": 1}}, "on the output 'scores'"),
-        ({"name": "scores", "parameters": {"classification": -1}}, "must be a number of labels"),
+        ({"name": "label", "parameters": {"classification": 1}}, "only for the output 'scores'"),
+        ({"name": "scores", "parameters": {"classification": -1}}, "must be the number of labels"),
         ({"name": "scores", "parameters": {"classification": "3"}}, "must be a whole number"),
         ({"name": "scores", "parameters": {"binary_data": 1}}, "must be true or false"),
     ],
 )
 def test_a_bad_output_is_refused(client: FlaskClient, entry: object, message: str) -> None:
     check_refused(infer(client, outputs=[entry]), 400, message)
-    check_refused(infer(client, outputs=[{"name": "label"}] * 2), 400, "requested twice")
+    check_refused(infer(client, outputs=[{"name": "label"}] * 2), 400, "the output 'label' is requested more than once")
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,12 @@ def test_a_bad_output_is_refused(client: FlaskClient, entry: object, message: st
         (b"\1\0", {}, "as the shape says, 1"),
         (b"\5\0\0\0x", {}, "as the shape says, 1"),
         (framed(b"x", b"y"), {}, "as the shape says, 1"),
-        (framed(b"x"), {"parameters": {"binary_data_size": 4}}, "5 bytes follow the JSON"),
-        (framed(b"x"), {"parameters": {}}, "5 bytes follow the JSON"),
+        (
+            framed(b"x"),
+            {"parameters": {"binary_data_size": 4}},
+            "a binary_data_size of 5, the number of bytes after the JSON",
+        ),
+        (framed(b"x"), {"parameters": {}}, "a binary_data_size of 5, the number of bytes after the JSON"),
         (framed(b"x"), {"length": 10**6}, "up to the body's length"),
         (framed(b"x"), {"length": "x"}, "up to the body's length"),
         (framed(b"x"), {"datatype": "UINT8", "shape": [1, 28, 28, 1]}, "data has 5 bytes; the shape needs 784"),

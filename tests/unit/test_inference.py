@@ -51,8 +51,11 @@ def fewer_labels(manifest: dict[str, Any]) -> None:
         (lambda m: m["input"].update(size=[32, 32]), "its input is .* but the manifest says float32 .1, 32, 32, 1."),
         (lambda m: m["input"].update(color="rgb", mean=[0] * 3, std=[1] * 3), "its input is"),
         (fewer_labels, "its output is .* but the manifest says float32 .1, 9."),
-        (lambda m: m["golden"][0]["scores"].reverse(), "a golden score differs by"),
-        (lambda m: m["golden"][0].update(scores=[float("nan")] * 10), "a golden score differs by nan"),
+        (lambda m: m["golden"][0]["scores"].reverse(), "the model's score for this golden image differs by"),
+        (
+            lambda m: m["golden"][0].update(scores=[float("nan")] * 10),
+            "the model's score for this golden image differs by nan",
+        ),
     ],
 )
 def test_a_bundle_that_contradicts_its_model_is_refused(

@@ -38,8 +38,8 @@ def test_classify_has_no_limit_but_its_own(tmp_path: Path) -> None:
         (tmp_path / f"{name}.png").write_bytes(data)
     ended = lookbook("classify", "--csv", tmp_path, PYTHONWARNINGS="error")
     assert ended.stderr.splitlines()[:2] == [
-        f"lookbook: {tmp_path}/bomb.png: the image has 169.0 megapixels; the limit is 25.0",
-        f"lookbook: {tmp_path}/huge.png: the image has 196.0 megapixels; the limit is 25.0",
+        f"lookbook: {tmp_path}/bomb.png: the image has 169.0 megapixels; the limit is 25.0: make it smaller",
+        f"lookbook: {tmp_path}/huge.png: the image has 196.0 megapixels; the limit is 25.0: make it smaller",
     ]
     assert f"\n{tmp_path}/large.png," in ended.stdout.replace("\r", "")
 

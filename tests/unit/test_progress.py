@@ -69,5 +69,5 @@ def test_the_bar_leaves_standard_output_alone(tmp_path: Path) -> None:
 def test_ctrl_c_leaves_every_counted_line_on_the_terminal() -> None:
     lines, code = on_a_terminal(*MANY * 10, interrupt_at="20/4000")
     assert code == 130
-    assert f"lookbook: interrupted: {count_of_hats(lines)} of 4000 images are done" in last_shown(lines)
+    assert f"lookbook: stopped: {count_of_hats(lines)} of 4000 images are done" in last_shown(lines)
     assert 20 <= count_of_hats(lines) < 4000

@@ -17,7 +17,10 @@ def test_an_address_that_is_in_use_is_one_line() -> None:
         bind = f"127.0.0.1:{taken.getsockname()[1]}"
         ended = lookbook("serve", LOOKBOOK_BIND=bind, LOOKBOOK_TOKENS_FILE="tokens")
     assert ended.returncode == 2
-    assert ended.stderr == f"lookbook: LOOKBOOK_BIND={bind}: Address already in use\n"
+    assert ended.stderr == (
+        f"lookbook: LOOKBOOK_BIND={bind}: cannot listen there: Address already in use; "
+        "stop the other server, or choose another port\n"
+    )
 
 
 def test_a_tokens_file_that_cannot_be_read_is_one_line() -> None:

@@ -47,9 +47,9 @@ def test_an_address_is_accepted(address: str) -> None:
         ("LOOKBOOK_BIND", "8080", "must be <address>:<port>"),
         ("LOOKBOOK_BIND", "::1:8080", "must be <address>:<port>"),
         ("LOOKBOOK_BIND", "", "must not be empty"),
-        ("LOOKBOOK_MODEL", "", "must not be empty; leave it unset for models/"),
+        ("LOOKBOOK_MODEL", "", "must not be empty; unset it to use models/"),
         ("LOOKBOOK_CASSANDRA_CONTACT_POINTS", " ", "must not be empty"),
-        ("LOOKBOOK_SQLITE_PATH", "", "must not be empty; leave it unset for lookbook.sqlite"),
+        ("LOOKBOOK_SQLITE_PATH", "", "must not be empty; unset it to use lookbook.sqlite"),
         ("LOOKBOOK_SQLITE_PATH", ":memory:", "must be the path of a file"),
     ],
 )

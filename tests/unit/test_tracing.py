@@ -223,8 +223,8 @@ def test_a_server_without_opentelemetry_refuses_to_trace(tmp_path: Path) -> None
     result = run(SERVE, tmp_path, LOOKBOOK_BIND=f"127.0.0.1:{free_port()}", **environment)
     assert result.returncode == 2
     assert result.stderr == (
-        "lookbook: LOOKBOOK_OTLP_ENDPOINT=http://127.0.0.1:4318: tracing is not installed; "
-        'install it with pip install "lookbook[otel]"\n'
+        "lookbook: LOOKBOOK_OTLP_ENDPOINT=http://127.0.0.1:4318: tracing is not installed: "
+        f'in a checkout of Lookbook, run {sys.executable} -m pip install ".[otel]"\n'
     )
 
 

@@ -174,10 +174,10 @@ def test_pixels_of_a_color_model_are_normalized_like_its_images(
 @pytest.mark.parametrize(
     ("image", "status", "message"),
     [
-        (b"", 400, "image 1: the file is empty"),
-        (b"hello", 415, "image 1: the file is not a JPEG, PNG or WebP"),
-        (BAG.read_bytes()[:200], 400, "image 1: the image cannot be decoded"),
-        (BOMB, 413, "image 1: the image has 169.0 megapixels"),
+        (b"", 400, "image 2 of 2: the file is empty"),
+        (b"hello", 415, "image 2 of 2: the file is not a JPEG, PNG, or WebP"),
+        (BAG.read_bytes()[:200], 400, "image 2 of 2: the image cannot be decoded"),
+        (BOMB, 413, "image 2 of 2: the image has 169.0 megapixels"),
     ],
     ids=["empty", "text", "cut", "bomb"],
 )
@@ -198,7 +198,7 @@ def test_every_error_has_the_format_of_the_protocol(make_app: Callable[..., Flas
     for response in (client.get(f"{MODEL}/infer"), client.post("/v2")):
         check_refused(response, 405, "not allowed")
         assert response.headers["Allow"]
-    check_refused(client.post(f"{MODEL}/infer", data=bytes(1001)), 413, "larger than 1 kB")
+    check_refused(client.post(f"{MODEL}/infer", data=bytes(1001)), 413, "larger than 1,000 bytes")
     check_refused(client.post(f"{MODEL}/infer", headers={"Sec-Fetch-Site": "cross-site"}), 403, "other sites")
     check_refused(client.post(f"{MODEL}/infer", headers={"Idempotency-Key": "k"}), 400, "/v1/predictions does")
     check_refused(client.post(f"{MODEL}/infer", headers={"Content-Encoding": "gzip"}), 415, "compressed")

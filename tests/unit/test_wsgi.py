@@ -28,7 +28,7 @@ print(len(gc.get_objects()))
 def test_a_worker_shuts_down_when_a_thread_dies() -> None:
     ended = subprocess.run([sys.executable, "-c", DYING], capture_output=True, text=True, timeout=60)
     assert ended.returncode == -signal.SIGTERM
-    assert "thread died: store-keeper" in ended.stderr
+    assert "a thread ended unexpectedly, restarting this worker: store-keeper" in ended.stderr
     assert "LookupError: unexpected" in ended.stderr
 
 

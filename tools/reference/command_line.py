@@ -1,4 +1,4 @@
-"""The page of the commands: `lookbook`, and that of the image lookbook-model-init."""
+"""The page of the commands: `lookbook`, and those of the container image lookbook-model-init."""
 
 import inspect
 import re
@@ -17,10 +17,9 @@ This page lists every command with its options, as `--help` prints them.
 [Classify from the command line](../how-to/command-line.md) has examples.
 """
 MODEL_INIT = """
-## The image lookbook-model-init
+## The container image lookbook-model-init
 
-On Kubernetes, pods run these commands; you don't run them yourself. If a pull fails, `kubectl describe pods` shows its
-reason.
+On Kubernetes, pods run these commands; you don't run them yourself. If a pull fails, `kubectl describe pods` shows why.
 """
 
 
@@ -53,7 +52,7 @@ def _section(context: click.Context) -> str:
 
 
 def _paragraphs(help: str) -> Iterator[str]:
-    """Paragraphs of a help text; Click leaves those behind a \\b as they are."""
+    """Paragraphs of a help text; Click leaves those after a \\b as they are."""
     for paragraph in re.split(r"\n\s*\n", inspect.cleandoc(help)):
         if paragraph.startswith("\b"):
             yield f"```text\n{paragraph[1:].strip(chr(10))}\n```\n"

@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 def build(source: Source, target: Path) -> Iterator[str]:
-    """Writes the bundle to `target`; yields what was detected, assumed and measured, one line each.
+    """Writes the bundle to `target`; yields what was detected, assumed, and measured, one line each.
 
     Raises BundleError, and then leaves nothing behind.
     """

@@ -17,6 +17,9 @@ def compare(classifier: Classifier, network: keras.Model, arrays: Sequence[NDArr
     ours = np.stack([classifier.classify(array) for array in arrays])
     off = float(np.abs(ours - theirs).max())
     if not off <= TOLERANCE:
-        raise BundleError(f"LiteRT's scores differ from Keras's by {off:.3f}, more than {TOLERANCE}")
+        raise BundleError(
+            f"LiteRT's scores differ from Keras's by {off:.3f}, more than {TOLERANCE}: compare with other images "
+            "(--images), or check for layers that LiteRT computes differently"
+        )
     same = int((ours.argmax(axis=1) == theirs.argmax(axis=1)).sum())
     return f"compared with Keras: same label for {same} of {len(arrays)} images, scores differ by at most {off:.4f}"

@@ -16,7 +16,7 @@ from lookbook.model.quiet import quiet
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 WHITE = (255, 255, 255)
 
-# What Keras, zipfile and h5py raise if a file is damaged or asks for something forbidden.
+# What Keras, zipfile, and h5py raise if a file is damaged or asks for something forbidden.
 _BROKEN = (
     ValueError,
     TypeError,
@@ -40,7 +40,9 @@ def load(path: Path) -> keras.Model:
     except _BROKEN as error:
         raise BundleError(f"{path}: {_why_not_loaded(str(error))}") from error
     if not isinstance(model, keras.Model) or not model.built:
-        raise BundleError(f"{path}: the model is not built: start it with keras.Input((height, width, channels))")
+        raise BundleError(
+            f"{path}: the model is not built: begin it with keras.Input((height, width, channels)), and save it again"
+        )
     for layer in model._flatten_layers():
         if layer.compute_dtype in ("float16", "bfloat16"):
             # LiteRT's built-in operators do not compute in half precision.
@@ -93,7 +95,8 @@ def for_one_image(model: keras.Model, spec: InputSpec, labels: int) -> keras.Mod
         # The model may return its one tensor in a list or dictionary.
         (outputs,) = keras.tree.flatten(model(x, training=False))
     if len(outputs.shape) != 2:
-        raise BundleError(f"the model's output {tuple(model.outputs[0].shape[1:])} is not one score per label")
+        shape = tuple(model.outputs[0].shape[1:])
+        raise BundleError(f"the model's output {shape} is not one score per label: its shape must be ({labels},)")
     if outputs.shape[1] == 1 and labels != 2:
         raise BundleError(f"the model returns one score, which is for 2 labels, but there are {labels} labels")
     if outputs.shape[1] not in (1, labels):

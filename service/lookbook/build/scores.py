@@ -36,7 +36,7 @@ def with_scores(
     """
     outputs = predict(network, arrays)
     if not np.isfinite(outputs).all():
-        raise BundleError("the model returns infinite or undefined numbers")
+        raise BundleError("the model returns infinite or undefined numbers for the sample images")
     fractions = outputs.min() >= 0 and outputs.max() <= 1 and activation != "linear"
     if outputs.shape[1] == 1:
         if activation == "softmax" or not (fractions or activation == "linear"):

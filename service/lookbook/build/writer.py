@@ -1,4 +1,4 @@
-"""Write a bundle: the model as LiteRT, golden images with their scores, digests and the manifest.
+"""Write a bundle: the model as LiteRT, golden images with their scores, digests, and the manifest.
 
 Tests: tests/unit/test_build.py, tests/unit/test_training.py.
 """

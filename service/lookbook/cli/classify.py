@@ -30,7 +30,12 @@ WIDEST_PATH = 60
 @click.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(allow_dash=True))
 @server_options()
-@click.option("--bundle", type=click.Path(path_type=Path), help="Classify locally with the bundle in this folder.")
+@click.option(
+    "--bundle",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Classify on this machine, with the bundle in this folder.",
+)
 @form_options
 @click.option(
     "--jobs",
@@ -50,11 +55,11 @@ def classify(
 ) -> None:
     """Classify images.
 
-    PATH is an image file, a folder, or - for standard input. Folders are searched recursively for JPEG, PNG and WebP
-    files, whatever their names; hidden files, hidden folders and links to folders are skipped.
+    PATH is an image file, a folder, or - for standard input. Folders are searched recursively for JPEG, PNG, and WebP
+    files, whatever their names; hidden files, hidden folders, and symbolic links to folders are skipped.
 
-    With --url, a server classifies the images and stores each prediction exactly once. Without it, images are
-    classified on this machine with the default model, and nothing is stored.
+    With --url or LOOKBOOK_URL, a server classifies the images and stores each prediction exactly once. With --bundle,
+    or without a server, images are classified on this machine, and nothing is stored.
 
     Predictions are printed in the order of the images. An image that cannot be classified does not stop the others:
     the reason is printed to standard error and, with --json or --csv, in the image's place.
@@ -62,15 +67,15 @@ def classify(
     \b
     Exit codes:
       0    all images were classified
-      1    an image could not be classified, or nothing could
+      1    an image could not be classified, or the command failed
       2    the command line is wrong
-      130  if interrupted; output is never cut mid-line
+      130  the command was interrupted; printed lines are complete
     """
     if bundle and context.get_parameter_source("url") is ParameterSource.COMMANDLINE:
         raise click.UsageError("--url and --bundle cannot be used together")
     found = list(images.find(paths))
     if not found:
-        raise click.UsageError(f"no images in {', '.join(map(click.format_filename, paths))}")
+        raise click.UsageError(f"no JPEG, PNG, or WebP images in {', '.join(map(click.format_filename, paths))}")
     if url and not bundle:
         jobs = jobs or SERVER_JOBS
         labels, one = _on_server(url, token)
@@ -101,7 +106,7 @@ def _classify_all(work: Callable[[str], output.Result], paths: list[str], jobs: 
         with _progress(len(paths)) as report.advance:
             Runner(work, report.add, jobs).run(paths)
     except (KeyboardInterrupt, ServerUnreachable):
-        output.complain(f"interrupted: {report.done} of {len(paths)} images are done")
+        output.complain(f"stopped: {report.done} of {len(paths)} images are done")
         raise
     if report.failed and len(paths) > 1:
         output.complain(f"{report.failed} of {len(paths)} images failed")

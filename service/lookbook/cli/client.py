@@ -64,7 +64,8 @@ class Client:
             self.model()
             raise Refused(
                 "connection_lost",
-                f"the server closed the connection; the image ({len(data) / 1e6:.1f} MB) may be too large for it",
+                f"the server closed the connection; the image ({len(data) / 1e6:.1f} MB) may be too large for the "
+                "server or a proxy: send a smaller one",
             ) from error
 
     def page(self, query: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,7 +94,9 @@ class Client:
             raise self._foreign(f"{path} is not JSON") from error
         # requests does not wrap some of urllib3's errors, such as that of an invalid host name.
         except (requests.RequestException, HTTPError) as error:
-            raise ServerUnreachable(f"cannot reach {self._server}: {_reason(error)}") from error
+            raise ServerUnreachable(
+                f"cannot reach {self._server}: {_reason(error)}; check --url, and that the server is running"
+            ) from error
         raise _refusal(response, self._server)
 
     def _foreign(self, reason: str) -> Refused:

@@ -1,4 +1,4 @@
-"""The pods of a release: publish a bundle to its model volume, and list what is published and served.
+"""The pods of a release: publish a bundle to its models volume, and list what is published and served.
 
 Tests: tests/unit/test_cluster.py, tests/e2e/test_operation.py.
 """
@@ -95,9 +95,13 @@ class Release:
         return Serving(name, "unknown: no model is loaded yet", "")
 
     def _pods(self, component: str) -> list[Any]:
-        selector = f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component={component}"
-        listed = self._core.list_namespaced_pod(self.namespace, label_selector=selector, _request_timeout=TIMEOUT)
+        listed = self._core.list_namespaced_pod(
+            self.namespace, label_selector=self._selector(component), _request_timeout=TIMEOUT
+        )
         return sorted(listed.items, key=lambda pod: pod.metadata.name)
+
+    def _selector(self, component: str) -> str:
+        return f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component={component}"
 
     def _models_pod(self) -> str:
         for pod in self._pods("models"):
@@ -106,18 +110,17 @@ class Release:
         claim = self._own_claim()
         if claim:
             raise ClusterError(
-                f"release {self.name} reads its models from your own volume (model.existingClaim={claim}): "
-                "copy the bundle to <name>/<version> in that volume"
+                f"release {self.name} reads its models from your own volume (model.existingClaim={claim}), where "
+                "Lookbook cannot list or publish bundles; to publish one, copy it to <name>/<version> in that volume"
             )
         raise ClusterError(
-            f"release {self.name} in namespace {self.namespace} has no running pod that holds the models: check "
-            f"kubectl get pods --namespace {self.namespace} --selector app.kubernetes.io/component=models"
+            f"release {self.name} in namespace {self.namespace} has no running models pod: check kubectl get pods "
+            f"--namespace {self.namespace} --selector {self._selector('models')}"
         )
 
     def _own_claim(self) -> str | None:
-        selector = f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component=service"
         found = self._apps.list_namespaced_deployment(
-            self.namespace, label_selector=selector, _request_timeout=TIMEOUT
+            self.namespace, label_selector=self._selector("service"), _request_timeout=TIMEOUT
         ).items
         volumes = [volume for deployment in found for volume in deployment.spec.template.spec.volumes or []]
         claims = [volume.persistent_volume_claim for volume in volumes if volume.name == "models"]
@@ -197,7 +200,9 @@ def _in_one_line() -> Iterator[None]:
     try:
         yield
     except (ApiException, HTTPError, WebSocketException, ConfigException, OSError) as error:
-        raise ClusterError(f"cannot use the Kubernetes API: {_reason(error)}") from error
+        raise ClusterError(
+            f"cannot use the Kubernetes API: {_reason(error)}; check --context, and that `kubectl get pods` works"
+        ) from error
 
 
 def _reason(error: Exception) -> str:

@@ -39,7 +39,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands)
 @click.version_option(__version__, prog_name="lookbook")
 def main() -> None:
-    """Classify images and keep every prediction."""
+    """Classify images, serve a model, and list stored predictions."""
     output.prepare_streams()
 
 

@@ -87,7 +87,7 @@ def form_options(command: Command) -> Command:
 
 
 def release_options(command: Command) -> Command:
-    """Adds --release, --namespace and --context."""
+    """Adds --release, --namespace, and --context."""
     for option in (
         click.option("--context", help="Context of the kubeconfig.  [default: the current one]"),
         click.option("--namespace", help="Namespace of the release.  [default: that of the context]"),

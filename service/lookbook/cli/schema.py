@@ -19,7 +19,7 @@ _PAUSE_SECONDS = 2
     default=120,
     show_default=True,
     metavar="SECONDS",
-    help="How long to wait until Cassandra is available.",
+    help="How long to wait for Cassandra to become available.",
 )
 def schema(wait: int) -> None:
     """Create or update Cassandra's keyspace and tables.
@@ -41,7 +41,9 @@ def schema(wait: int) -> None:
         except (*DRIVER_ERRORS, StoreUnavailable) as error:
             reason = " ".join(str(error).split())
             if time.monotonic() > deadline:
-                raise StoreUnavailable(f"schema: {reason}") from error
+                raise StoreUnavailable(
+                    f"schema: gave up after {wait} s: {reason}; check LOOKBOOK_CASSANDRA_* and run it again"
+                ) from error
         if reason != reported:
             output.complain(f"schema: waiting for Cassandra: {reason}")
             reported = reason

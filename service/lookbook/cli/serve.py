@@ -1,4 +1,4 @@
-"""`lookbook serve`: the HTTP service."""
+"""`lookbook serve`: the HTTP server."""
 
 import os
 
@@ -29,7 +29,8 @@ def serve() -> None:
     settings = Settings.from_environment(os.environ)
     if not settings.tokens_file:
         output.complain(
-            f"LOOKBOOK_TOKENS_FILE is not set: anyone who can reach {settings.bind} can read and write predictions"
+            f"LOOKBOOK_TOKENS_FILE is not set: anyone who can reach {settings.bind} can read, add, and delete "
+            "predictions"
         )
     if settings.reload:
         reload.run({**os.environ, "LOOKBOOK_RELOAD": "false"})

@@ -8,6 +8,9 @@ from lookbook.errors import Unauthorized
 from lookbook.http.guards import guard
 from lookbook.http.tokens import Tokens
 
+_MISSING = "a bearer token is required: send Authorization: Bearer <token>"
+_INVALID = "the bearer token is not valid: check it, or ask the operator for a new one"
+
 
 def init_app(app: Flask, tokens_file: str) -> None:
     """Require a token of the file; an empty path requires none. Raises OSError if the file cannot be read."""
@@ -16,8 +19,9 @@ def init_app(app: Flask, tokens_file: str) -> None:
     tokens = Tokens(Path(tokens_file))
 
     def authenticate() -> None:
-        if not tokens.accepts(_bearer_token()):
-            raise Unauthorized("a bearer token is required: send Authorization: Bearer <token>")
+        token = _bearer_token()
+        if not tokens.accepts(token):
+            raise Unauthorized(_INVALID if token else _MISSING)
 
     guard(app, authenticate)
 

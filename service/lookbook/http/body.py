@@ -13,7 +13,7 @@ _CHUNK = 64 * 1024
 
 
 def read_body(request: Request) -> bytes:
-    """The whole body; raises InvalidRequest, ImageTooLarge, UnsupportedMediaType or BodyTimeout."""
+    """The whole body; raises InvalidRequest, ImageTooLarge, UnsupportedMediaType, or BodyTimeout."""
     body = io.BytesIO()
     for chunk in read_chunks(request):
         body.write(chunk)
@@ -25,7 +25,7 @@ def read_body(request: Request) -> bytes:
 def read_chunks(request: Request) -> Iterator[bytes]:
     """The body as it arrives, in chunks of up to 64 KiB; raises the errors of read_body()."""
     if request.headers.get("Content-Encoding", "identity") != "identity":
-        raise UnsupportedMediaType("compressed request bodies are not supported; send the image itself")
+        raise UnsupportedMediaType("Content-Encoding is not supported: send the body uncompressed")
     while chunk := _read_chunk(request):
         yield chunk
 
@@ -34,14 +34,11 @@ def _read_chunk(request: Request) -> bytes:
     try:
         return request.stream.read(_CHUNK)
     except RequestEntityTooLarge as error:
-        raise ImageTooLarge(f"the request body is larger than {_size(request.max_content_length or 0)}") from error
+        limit = _size(request.max_content_length or 0)
+        raise ImageTooLarge(f"the request body is larger than {limit}: send a smaller image") from error
     except ParseException as error:
         raise InvalidRequest(f"the chunked request body is malformed: {error}") from error
 
 
 def _size(number: int) -> str:
-    """A number of bytes in the unit that people use for it."""
-    for unit, factor in (("MB", 1_000_000), ("kB", 1_000)):
-        if number >= factor:
-            return f"{number / factor:.3g} {unit}"
-    return f"{number} bytes"
+    return f"{number / 2**20:.3g} MiB ({number:,} bytes)" if number >= 2**20 else f"{number:,} bytes"

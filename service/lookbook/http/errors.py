@@ -7,7 +7,15 @@ from werkzeug.exceptions import HTTPException
 
 from lookbook.errors import RequestError, Unauthorized
 
-_CODES = {404: "not_found", 405: "method_not_allowed", 500: "internal_error"}
+# Code and message by status, in place of Werkzeug's.
+_ERRORS = {
+    404: ("not_found", "no such path: see GET /docs"),
+    405: ("method_not_allowed", "the path does not support this method: use one that the Allow header lists"),
+    500: (
+        "internal_error",
+        "the server failed to handle the request: its log has the traceback, next to this X-Request-Id",
+    ),
+}
 
 
 def init_app(app: Flask) -> None:
@@ -36,7 +44,8 @@ def handle_errors(target: Flask | Blueprint, body: Callable[[str, str], object])
     @target.errorhandler(HTTPException)
     def fail(error: HTTPException) -> Response:
         status = error.code or 500
-        response = respond(status, _CODES.get(status, "invalid_request"), error.description or error.name)
+        code, message = _ERRORS.get(status, ("invalid_request", error.description or error.name))
+        response = respond(status, code, message)
         for name, value in error.get_headers():
             if name == "Allow":
                 response.headers[name] = value

@@ -50,7 +50,7 @@ def _cursor(text: str | None) -> UUID | None:
         return None
     id = read_id(text)
     if id is None:
-        raise InvalidRequest("cursor must be one that an earlier page returned")
+        raise InvalidRequest("cursor must come from the `next` or the Link header of an earlier page")
     return id
 
 

@@ -50,7 +50,7 @@ class Form:
 
 
 def read_form(request: Request, field: str) -> Form:
-    """The form in the request's body; raises InvalidRequest, ImageTooLarge or BodyTimeout."""
+    """The form in the request's body; raises InvalidRequest, ImageTooLarge, or BodyTimeout."""
     boundary = request.mimetype_params.get("boundary")
     if not boundary:
         raise InvalidRequest("the Content-Type header has no boundary; let your HTTP client set this header")

@@ -1,4 +1,4 @@
-"""/api/tasks: predictions in compact form, convenient with curl."""
+"""/api/tasks: predictions in short form, for curl and shell scripts."""
 
 from uuid import UUID
 

@@ -18,7 +18,7 @@ _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 def read_upload(request: Request, raw: bool) -> Upload:
     """The one image of a multipart body or, if `raw`, of an image/* body.
 
-    Raises InvalidRequest, ImageTooLarge, UnsupportedMediaType or BodyTimeout.
+    Raises InvalidRequest, ImageTooLarge, UnsupportedMediaType, or BodyTimeout.
     """
     if request.mimetype == "multipart/form-data":
         return _read_form(request)
@@ -43,8 +43,8 @@ def _read_form(request: Request) -> Upload:
         raise InvalidRequest(f"the form has {len(files)} parts named '{FIELD}'; send one image per request")
     if not files:
         found = ", ".join(repr(name[:100]) for name in form.other_names) or "none"
-        raise InvalidRequest(f"no part named '{FIELD}' in the form; parts found: {found}")
+        raise InvalidRequest(f"no part named '{FIELD}' in the form; parts found: {found}; name the part '{FIELD}'")
     name, data = files[0]
     if len(name) > MAX_NAME:
-        raise InvalidRequest(f"the file name is longer than {MAX_NAME} characters")
+        raise InvalidRequest(f"the file name is longer than {MAX_NAME} characters; shorten it")
     return Upload(data, name.replace("\0", "\ufffd"))

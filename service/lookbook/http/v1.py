@@ -50,7 +50,7 @@ def thumbnail(text: str) -> Response:
     id = read_id(text)
     image = components().store.thumbnail(id) if id else None
     if image is None:
-        raise NotFound(f"thumbnail of prediction {text} not found")
+        raise NotFound(f"prediction {text} has no thumbnail, or does not exist")
     response = current_app.response_class(image, content_type="image/webp")
     response.headers["Cache-Control"] = "private, max-age=3600"
     return response

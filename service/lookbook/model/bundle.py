@@ -13,12 +13,19 @@ from lookbook.errors import LookbookError
 MANIFEST = "model.json"
 MODEL = "model.tflite"
 
+_BUILD_AGAIN = "build the bundle again with `lookbook model build`"
+_COPY_AGAIN = "the file is damaged or was changed: copy the bundle again"
+
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
 
 
 class BundleError(LookbookError):
-    """A bundle that cannot be used; the message says why in one line."""
+    """A bundle that cannot be used. `reason` says why in one line; the message adds what to do next."""
+
+    def __init__(self, reason: str, advice: str = "") -> None:
+        super().__init__(f"{reason}; {advice}" if advice else reason)
+        self.reason = reason
 
 
 class MalformedManifestError(BundleError):
@@ -88,7 +95,7 @@ class Bundle:
 
 
 def find_bundle(folder: str) -> Path:
-    """The bundle's folder: a relative one is searched in the working directory, the source tree and the package."""
+    """The bundle's folder: a relative one is searched in the working directory, the source tree, and the package."""
     path, package = Path(folder), Path(__file__).parent.parent
     candidates = (path, package.parent.parent / path, package / path)
     return next((candidate for candidate in candidates if candidate.exists()), path)
@@ -101,6 +108,9 @@ def read_bundle(folder: Path) -> Bundle:
     """
     try:
         raw = (folder / MANIFEST).read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        advice = f"name the folder that contains {MANIFEST} (for a server, in LOOKBOOK_MODEL)"
+        raise BundleError(f"no bundle in {folder}", advice) from error
     except OSError as error:
         raise BundleError(f"{folder / MANIFEST}: {error.strerror}") from error
     bundle = parse_bundle(folder, raw)
@@ -115,18 +125,20 @@ def parse_bundle(folder: Path, raw: bytes) -> Bundle:
         bundle = _parse(folder, json.loads(raw), hashlib.sha256(raw).hexdigest())
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise MalformedManifestError(f"{folder / MANIFEST}: malformed manifest: {reason}") from error
+        raise MalformedManifestError(f"{folder / MANIFEST}: malformed manifest: {reason}", _BUILD_AGAIN) from error
     listed = {folder / file.path for file in bundle.files}
     for needed in (bundle.model, *(golden.path for golden in bundle.golden)):
         if needed not in listed:
-            raise MalformedManifestError(f"{folder / MANIFEST}: malformed manifest: no digest for {needed.name}")
+            raise MalformedManifestError(
+                f"{folder / MANIFEST}: malformed manifest: no digest for {needed.name}", _BUILD_AGAIN
+            )
     return bundle
 
 
 def check_name(name: str, version: str) -> None:
     """Raises ValueError if a bundle cannot have this name and version."""
     if not _NAME.fullmatch(name):
-        raise ValueError(f"name {name!r} must consist of lower-case letters, digits and hyphens")
+        raise ValueError(f"name {name!r} must consist of lowercase letters, digits, and hyphens")
     if not _SEMVER.fullmatch(version):
         raise ValueError(f"version {version!r} is not a semantic version, such as 1.0.0")
 
@@ -183,7 +195,7 @@ def _parse_input(entry: Mapping[str, Any]) -> InputSpec:
     if spec.color not in ("rgb", "grayscale"):
         raise ValueError(f"color {spec.color!r} must be 'rgb' or 'grayscale'")
     if spec.resize not in ("pad", "stretch", "crop"):
-        raise ValueError(f"resize {spec.resize!r} must be 'pad', 'stretch' or 'crop'")
+        raise ValueError(f"resize {spec.resize!r} must be 'pad', 'stretch', or 'crop'")
     if not (1 <= height <= 4096 and 1 <= width <= 4096):
         raise ValueError("height and width must be from 1 to 4096")
     if not all(0 <= value <= 255 for value in spec.background):
@@ -208,6 +220,6 @@ def _verify(path: Path, file: File) -> None:
     except OSError as error:
         raise BundleError(f"{path}: {error.strerror}") from error
     if size != file.bytes:
-        raise BundleError(f"{path}: {size} bytes, but the manifest says {file.bytes}")
+        raise BundleError(f"{path}: {size} bytes, but the manifest says {file.bytes}", _COPY_AGAIN)
     if digest != file.sha256:
-        raise BundleError(f"{path}: its SHA-256 differs from the manifest's")
+        raise BundleError(f"{path}: its SHA-256 differs from the manifest's", _COPY_AGAIN)

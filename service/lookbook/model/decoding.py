@@ -1,4 +1,4 @@
-"""JPEG, PNG and WebP files decoded to images, no larger than needed."""
+"""JPEG, PNG, and WebP files decoded to images, no larger than needed."""
 
 import io
 import struct
@@ -15,6 +15,8 @@ from lookbook.model.thumbnails import THUMBNAIL_SIDE
 from lookbook.model.truncation import completed
 
 FORMATS = ("JPEG", "PNG", "WEBP")
+
+_SAVE_AGAIN = "save it again as JPEG or PNG, and send that"
 
 # The longest side of a JPEG. Each row takes memory of its own, however short it is.
 _MAX_SIDE = 65_535
@@ -73,7 +75,7 @@ def decode(data: bytes, spec: InputSpec, max_pixels: int) -> Image.Image:
     except _DECODER_ERRORS as error:
         found = _load_completed(data, spec)
         if found is None:
-            raise InvalidImage(f"the image cannot be decoded: {error}") from error
+            raise InvalidImage(f"the image cannot be decoded: {error}; {_SAVE_AGAIN}") from error
         image = found
     if image.mode == "RGBA":
         canvas = Image.new("RGB", image.size, spec.background)
@@ -94,23 +96,27 @@ def _open(data: bytes) -> ImageFile.ImageFile:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except _DECODER_ERRORS as error:
         if data.startswith((JPEG, PNG)) or is_webp(data):
-            raise InvalidImage("the image is damaged at its beginning") from error
+            raise InvalidImage(f"the image is damaged at its beginning; {_SAVE_AGAIN}") from error
         kind = _PHONE_FORMATS.get(data[8:12]) if data[4:8] == b"ftyp" else None
         if kind:
             raise UnsupportedMediaType(f"{kind} images are not supported; convert the file to JPEG") from error
-        raise UnsupportedMediaType("the file is not a JPEG, PNG or WebP image") from error
+        raise UnsupportedMediaType("the file is not a JPEG, PNG, or WebP image") from error
 
 
 def _check_size(image: Image.Image, max_pixels: int) -> None:
     """Raises ImageTooLarge; the limit is lower for images that need more memory per pixel."""
     if max(image.size) > _MAX_SIDE:
-        raise ImageTooLarge(f"the longer side of the image has {max(image.size)} pixels; the limit is {_MAX_SIDE}")
+        raise ImageTooLarge(
+            f"the longer side of the image has {max(image.size)} pixels; the limit is {_MAX_SIDE}: make it smaller"
+        )
     kind = image.format if image.format in _MORE_BYTES_PER_PIXEL else image.mode
     limit = max_pixels * _BYTES_PER_PIXEL // _MORE_BYTES_PER_PIXEL.get(kind, _BYTES_PER_PIXEL)
     pixels = image.width * image.height
     if pixels > limit:
         suffix = f" for {kind}" if kind in _MORE_BYTES_PER_PIXEL else ""
-        raise ImageTooLarge(f"the image has {pixels / 1e6:.1f} megapixels; the limit is {limit / 1e6:.1f}{suffix}")
+        raise ImageTooLarge(
+            f"the image has {pixels / 1e6:.1f} megapixels; the limit is {limit / 1e6:.1f}{suffix}: make it smaller"
+        )
 
 
 def _load_reduced(file: ImageFile.ImageFile, spec: InputSpec) -> Image.Image:
@@ -163,7 +169,7 @@ def _load(image: ImageFile.ImageFile) -> Image.Image:
         data, _, _ = image._get_next()
         return Image.frombuffer(image.rawmode, image.size, data, "raw", image.rawmode, 0, 1)
     if image.mode == "P" and not image.palette:
-        raise InvalidImage("the image has no palette for its colors")
+        raise InvalidImage(f"the image has no palette for its colors; {_SAVE_AGAIN}")
     _scale_transparency(image)
     image.load()
     return image

@@ -1,6 +1,7 @@
 """The classifier; the only serving module that imports the inference engine."""
 
 import queue
+from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
@@ -53,7 +54,8 @@ class Classifier:
             # Written so that NaN fails, too.
             if not difference <= TOLERANCE:
                 raise BundleError(
-                    f"{golden.path}: a golden score differs by {difference:.3f}; at most {TOLERANCE} is allowed"
+                    f"{golden.path}: the model's score for this golden image differs by {difference:.3f} (allowed: "
+                    f"{TOLERANCE}): the bundle is damaged, or was built for another LiteRT or processor; build it again"
                 )
 
 
@@ -69,11 +71,12 @@ def _interpreter(bundle: Bundle, content: bytes) -> Interpreter:
     return interpreter
 
 
-def _check_tensor(bundle: Bundle, side: str, details: list[dict[str, object]], shape: tuple[int, ...]) -> None:
+def _check_tensor(bundle: Bundle, side: str, details: list[dict[str, Any]], shape: tuple[int, ...]) -> None:
     if len(details) != 1:
         raise BundleError(f"{bundle.model}: it has {len(details)} {side}s; exactly one is needed")
-    found = tuple(int(n) for n in details[0]["shape"])  # type: ignore[attr-defined]
+    found = tuple(int(n) for n in details[0]["shape"])
     if found != shape or details[0]["dtype"] is not np.float32:
         raise BundleError(
-            f"{bundle.model}: its {side} is {details[0]['dtype']} {found}, but the manifest says float32 {shape}"
+            f"{bundle.model}: its {side} is {np.dtype(details[0]['dtype'])} {found}, but the manifest says float32 "
+            f"{shape}"
         )

@@ -1,7 +1,7 @@
 """Files without the metadata that nobody here uses, so that damage in it does not matter.
 
-Decoders parse color profiles, texts and thumbnails, and refuse a file for them that every browser shows. What stays:
-the pixels, transparency, EXIF (for the orientation), and what tells the colors of a JPEG (JFIF, Adobe).
+Decoders parse color profiles, texts, and thumbnails, and because of them refuse a file that every browser shows. What
+stays: the pixels, transparency, EXIF (for the orientation), and what defines the colors of a JPEG (JFIF, Adobe).
 Sources: https://www.w3.org/TR/png-3/, ITU-T T.81, RFC 9649.
 """
 
@@ -46,7 +46,7 @@ def is_webp(data: bytes) -> bool:
 
 
 def _used_chunks(data: bytes) -> Iterator[bytes | memoryview]:
-    """The chunks of a PNG in front of its end; the last one may be cut."""
+    """The chunks of a PNG before its end; the last one may be cut."""
     view, start, color_type = memoryview(data), len(PNG), -1
     while start + 8 <= len(data):
         (length,) = struct.unpack_from(">I", data, start)

@@ -11,7 +11,7 @@ _TILE_SIDE = 512
 def reduce(image: Image.Image, factor: int) -> Image.Image:
     """The image in mode "L", "RGB" or "RGBA", `factor` times smaller.
 
-    Works in tiles: beside a large image there is no memory for a converted copy.
+    Works in tiles: there is not enough memory for a large image and a converted copy.
     """
     if image.mode in ("L", "RGB") and not image.has_transparency_data:
         return _reduced(image, factor)

@@ -1,4 +1,4 @@
-"""Files that end too early, but behind their last pixel. Tests: tests/unit/test_metadata.py."""
+"""Files that end too early, but after their last pixel. Tests: tests/unit/test_metadata.py."""
 
 import math
 import random
@@ -32,7 +32,7 @@ def completed(data: bytes) -> list[bytes]:
 
 
 def _completed_png(data: bytes) -> list[bytes]:
-    """With its scan lines compressed anew, if all of them are there."""
+    """With its scan lines compressed again, if all of them are there."""
     head, compressed = _split_png(data)
     left = _scan_line_bytes(*struct.unpack_from(">IIBBxxB", data, len(PNG) + 8))
     inflate, deflate, parts = zlib.decompressobj(), zlib.compressobj(1), []
@@ -52,7 +52,7 @@ def _completed_png(data: bytes) -> list[bytes]:
 
 
 def _split_png(data: bytes) -> tuple[bytes, bytes]:
-    """What is in front of the pixels, and the compressed scan lines."""
+    """What is before the pixels, and the compressed scan lines."""
     start, head, parts = len(PNG), len(PNG), []
     while start + 8 <= len(data):
         (length,) = struct.unpack_from(">I", data, start)
@@ -65,7 +65,7 @@ def _split_png(data: bytes) -> tuple[bytes, bytes]:
 
 
 def _scan_line_bytes(width: int, height: int, depth: int, color_type: int, interlaced: int) -> int:
-    """Bytes of all scan lines, each with its filter type in front."""
+    """Bytes of all scan lines, each with its filter type before it."""
     bits = depth * _SAMPLES.get(color_type, 4)
     sizes = [(width, height)]
     if interlaced:

@@ -35,5 +35,6 @@ def _check_tracing(endpoint: str) -> None:
         found = None
     if not found:
         raise SettingsError(
-            f'LOOKBOOK_OTLP_ENDPOINT={endpoint}: tracing is not installed; install it with pip install "lookbook[otel]"'
+            f"LOOKBOOK_OTLP_ENDPOINT={endpoint}: tracing is not installed: "
+            f'in a checkout of Lookbook, run {sys.executable} -m pip install ".[otel]"'
         )

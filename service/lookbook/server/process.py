@@ -1,6 +1,7 @@
 """The server process: gunicorn, configured for Lookbook."""
 
 import ctypes
+import errno
 import os
 import socket
 import sys
@@ -32,7 +33,11 @@ def run(settings: Settings) -> None:
     try:
         listener = bind(settings.bind)
     except OSError as error:
-        raise SettingsError(f"LOOKBOOK_BIND={settings.bind}: {error.strerror}") from error
+        in_use = error.errno == errno.EADDRINUSE
+        advice = "stop the other server, or choose another port" if in_use else "choose another address or port"
+        raise SettingsError(
+            f"LOOKBOOK_BIND={settings.bind}: cannot listen there: {error.strerror}; {advice}"
+        ) from error
     check(settings)
     _return_memory()
     Server(settings, listener).run()

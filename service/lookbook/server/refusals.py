@@ -45,4 +45,9 @@ def refusal(error: BaseException) -> Refusal:
     if isinstance(error, ParseException) and not isinstance(error, InvalidResponseHeader | InvalidResponseHeaderName):
         status, code = _REFUSALS.get(type(error), ("400 Bad Request", "invalid_request"))
         return Refusal(status, code, str(error), by_client=True)
-    return Refusal("500 Internal Server Error", "internal_error", "the server could not handle the request", False)
+    return Refusal(
+        "500 Internal Server Error",
+        "internal_error",
+        "the server failed to handle the request: its log has the traceback",
+        False,
+    )

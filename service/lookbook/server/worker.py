@@ -172,9 +172,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def handle_error(self, _: Any, client: Socket, addr: Any, exc: BaseException) -> None:
         found = refusal(exc)
         if found.by_client:
-            self.log.warning("Rejected a request from %s: %s", addr[0], found.message)
+            self.log.warning("rejected a request from %s: %s", addr[0], found.message)
         else:
-            self.log.error("Error handling a request", exc_info=exc)
+            self.log.error("failed to handle a request", exc_info=exc)
         client.allow(0)
         with suppress(OSError):
             client.sendall(found.encode())
@@ -197,7 +197,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         elif head is Head.CLOSED:
             self._close(conn)
         else:
-            self.handle_error(None, conn.sock, conn.client, LimitRequestHeaders(f"no end within {HEAD_BYTES} bytes"))
+            self.handle_error(
+                None, conn.sock, conn.client, LimitRequestHeaders(f"the headers do not end within {HEAD_BYTES} bytes")
+            )
             self.method_queue.defer(self._linger, conn)
         return True
 

@@ -53,7 +53,7 @@ def end_worker(death: threading.ExceptHookArgs) -> None:
     if not threading.main_thread().is_alive():
         return  # already shutting down
     name = death.thread.name if death.thread else "unknown"
-    _LOG.critical("thread died: %s", name, exc_info=death.exc_value)
+    _LOG.critical("a thread ended unexpectedly, restarting this worker: %s", name, exc_info=death.exc_value)
     os.kill(os.getpid(), signal.SIGTERM)
 
 

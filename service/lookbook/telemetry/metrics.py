@@ -1,4 +1,4 @@
-"""Counters, gauges and histograms of one worker. `serve` sets PROMETHEUS_MULTIPROC_DIR before this is imported."""
+"""Counters, gauges, and histograms of one worker. `serve` sets PROMETHEUS_MULTIPROC_DIR before this is imported."""
 
 from prometheus_client import Counter, Gauge, Histogram
 

@@ -162,13 +162,13 @@ def test_an_unreachable_source_is_named_with_what_to_check(into: Path) -> None:
     place = f"http://127.0.0.1:{free_port()}"
     refused = run(*pull(place, into, wait=0.3))
     assert (refused.returncode, refused.stderr.count("\n")) == (7, 1)
-    assert f"{place} not reachable for 0.3 s ([Errno 111] Connection refused): check that it is" in refused.stderr
+    assert f"{place} was not reachable for 0.3 s ([Errno 111] Connection refused): check that it is" in refused.stderr
 
 
 def test_a_missing_volume_is_named_with_what_to_check(into: Path) -> None:
     refused = run(*pull(into / "nowhere", into, wait=0.3))
     assert refused.returncode == 7
-    assert f"{into}/nowhere not reachable for 0.3 s (no such folder): check that the volume" in refused.stderr
+    assert f"{into}/nowhere was not reachable for 0.3 s (no such folder): check that the volume" in refused.stderr
 
 
 def test_a_source_that_responds_with_errors_counts_as_unreachable(into: Path) -> None:

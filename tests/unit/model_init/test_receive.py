@@ -40,7 +40,9 @@ def test_it_ends_after_the_last_byte_even_if_the_input_stays_open(volume: Path) 
     process.stdin.write(tar)
     process.stdin.flush()
     assert process.wait(30) == 0
-    assert process.communicate()[0].decode() == f"published fashion-mnist-mlp/2.2.0 digest {read_bundle(MLP).digest}\n"
+    assert (
+        process.communicate()[0].decode() == f"published fashion-mnist-mlp/2.2.0 (digest {read_bundle(MLP).digest})\n"
+    )
     assert files(volume / "fashion-mnist-mlp/2.2.0") == FILES
 
 
@@ -61,7 +63,7 @@ def test_receiving_again_only_verifies(volume: Path) -> None:
         (packed(FILES, tarfile.LNKTYPE), "is not a regular file"),
         (packed(FILES, tarfile.CHRTYPE), "is not a regular file"),
         (packed({f"golden/{count}": b"" for count in range(1001)}), "more than 1000 files"),
-        (b"no tar at all" * 1000, "not a tar of a bundle"),
+        (b"no tar at all" * 1000, "not a tar archive of a bundle"),
         (packed({name: data for name, data in FILES.items() if name != "model.tflite"}), "model.tflite: No such file"),
         (packed({**FILES, "model.tflite": b"swapped"}), "7 bytes, but the manifest says"),
     ],
@@ -81,7 +83,7 @@ def test_a_file_larger_than_the_announced_size_is_refused(volume: Path) -> None:
     tar = entry.tobuf() + b"\0" * 10_000
     refused = receive(volume, tar)
     assert refused.returncode == 1
-    assert f"or {len(tar)} bytes" in refused.stderr.decode()
+    assert f"more than its {len(tar)} bytes" in refused.stderr.decode()
 
 
 def test_truncated_input_publishes_nothing(volume: Path) -> None:

@@ -18,11 +18,12 @@ from lookbook.settings import Settings
 @click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
 @click.option(
     "--labels",
+    metavar="FILE",
     required=True,
     type=click.Path(path_type=Path),
     help="Text file with one label per line, in the order of the model's outputs; two for a model with one sigmoid.",
 )
-@click.option("--name", required=True, help="Name of the bundle: lowercase letters, digits and hyphens.")
+@click.option("--name", required=True, help="Name of the bundle: lowercase letters, digits, and hyphens.")
 @click.option("--version", required=True, help="Semantic version of the bundle, such as 1.0.0.")
 @click.option(
     "--input",
@@ -40,6 +41,7 @@ from lookbook.settings import Settings
 @click.option(
     "--images",
     "folder",
+    metavar="FOLDER",
     type=click.Path(exists=True, file_okay=False),
     help="Folder of images to compare the bundle with Keras; five of them become part of the bundle. If they are in "
     "folders named after their labels, or index.csv has the columns path and label, each pixel range is measured.  "
@@ -49,6 +51,7 @@ from lookbook.settings import Settings
 @click.option("--license", default="not stated", show_default=True, help="License of the model.")
 @click.option(
     "--out",
+    metavar="FOLDER",
     type=click.Path(path_type=Path),
     default="models",
     show_default=True,
@@ -58,7 +61,7 @@ def build(labels: Path, folder: str | None, out: Path, **given: Any) -> None:
     """Build a bundle from an image classifier saved by Keras as a .keras or .h5 file.
 
     The model takes one color or grayscale image and returns one score per label, as softmax or logits, or one sigmoid
-    for two labels. It may use Keras's own layers only: no custom Python code is run.
+    for two labels. It may use only Keras's own layers: no custom Python code is run.
     """
     try:
         check_name(given["name"], given["version"])
@@ -82,12 +85,13 @@ def build(labels: Path, folder: str | None, out: Path, **given: Any) -> None:
         for line in builder.build(source, target):
             click.echo(line)
     except OSError as error:
-        raise BundleError(f"cannot write {target}: {error}") from error
+        raise BundleError(f"cannot write {target}: {error.strerror or error}") from error
     click.echo(f"try it: lookbook classify --bundle {target} IMAGE")
 
 
 def _images(folder: str | None) -> list[str]:
-    found = list(images.find([folder or str(find_bundle(Settings().model) / "golden")]))
+    folder = folder or str(find_bundle(Settings().model) / "golden")
+    found = list(images.find([folder]))
     if not found:
-        raise BundleError(f"no images in {folder}")
+        raise BundleError(f"no JPEG, PNG, or WebP images in {folder}")
     return found

@@ -1,4 +1,4 @@
-"""`lookbook model publish`: send a bundle to the volume of a release. Tests: tests/unit/test_cluster.py."""
+"""`lookbook model publish`: send a bundle to the models volume of a release. Tests: tests/unit/test_cluster.py."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ from lookbook.model.bundle import read_bundle
 @click.argument("folder", type=click.Path(path_type=Path))
 @release_options
 def publish(folder: Path, release: str, namespace: str | None, context: str | None) -> None:
-    """Send the bundle in FOLDER to the model volume of a release.
+    """Publish the bundle in FOLDER to a release.
 
     A published version never changes. The last line printed is the command that rolls it out.
     """
@@ -28,6 +28,7 @@ def publish(folder: Path, release: str, namespace: str | None, context: str | No
             message = target.publish(tar, bar.update)
     click.echo(message)
     click.echo(
-        f"roll it out: helm upgrade {release} charts/lookbook --namespace {target.namespace} --reuse-values "
-        f"--set model.name={bundle.name} --set model.version={bundle.version} --set model.digest={bundle.digest}"
+        f"in a checkout of Lookbook, roll it out: helm upgrade {release} charts/lookbook --namespace "
+        f"{target.namespace} --reuse-values --wait --timeout=10m --set model.name={bundle.name} "
+        f"--set model.version={bundle.version} --set model.digest={bundle.digest}"
     )

@@ -1,4 +1,4 @@
-// Requests to the service: with the token if there is one, and repeated if the service is busy or the connection fails.
+// Requests to the server: with the token if there is one, and repeated if the server is busy or the connection fails.
 
 import { askForToken, bearer, token } from "./token.js";
 
@@ -20,11 +20,11 @@ export class ApiError extends Error {
 
 async function errorFrom(response) {
   const body = await response.json().catch(() => null);
-  const message = body?.error?.message || `the service responded with status ${response.status}`;
+  const message = body?.error?.message || `the server responded with status ${response.status}; try again later`;
   return new ApiError(`${message[0].toUpperCase()}${message.slice(1).replace(/\.$/, "")}.`, response.status);
 }
 
-/** Wait as long as the service asks, plus a random delay so that clients do not all return at once. */
+/** Wait as long as the server asks, plus a random delay so that clients do not all return at once. */
 function delay(response) {
   const seconds = Number(response?.headers.get("Retry-After")) || 1;
   return new Promise((resolve) => setTimeout(resolve, seconds * 1000 + Math.random() * 300));
@@ -35,7 +35,7 @@ async function withRetries(send, onRetry) {
     const used = token();
     const response = await send(used ? bearer(used) : {}).catch(() => null);
     if (response?.ok) return response;
-    const error = response ? await errorFrom(response) : new ApiError("The connection to the service failed.");
+    const error = response ? await errorFrom(response) : new ApiError("Cannot reach the server. Check your connection, and try again.");
     if (error.status === 401 && (used !== token() || (await askForToken()))) continue;
     if (attempt >= (ATTEMPTS[error.status] ?? 0)) throw error;
     attempt += 1;
@@ -58,7 +58,7 @@ export const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-")
  */
 export async function classify(file, key, onProgress, onRetry) {
   await file.slice(0, 1).arrayBuffer().catch(() => {
-    throw new ApiError("This is a folder, or a file that cannot be read.", 400);
+    throw new ApiError("This is a folder, or a file that cannot be read. Choose an image file.", 400);
   });
   const form = new FormData();
   form.append("image", file);

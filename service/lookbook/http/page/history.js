@@ -47,7 +47,7 @@ async function load(current) {
   endObserver.disconnect();
   moreButton.hidden = true;
   list.setAttribute("aria-busy", "true");
-  setStatus(current.emptyPages ? `Searching. No matches since ${fullTime(timeOf(current.cursor))} so far.` : "Loading…");
+  setStatus(current.emptyPages ? `Searching… No matches back to ${fullTime(timeOf(current.cursor))}.` : "Loading…");
   const query = new URLSearchParams({
     limit: PAGE_SIZE,
     ...current.filter,
@@ -80,12 +80,12 @@ function showEnd(current) {
     else setStatus(filtered ? "No predictions match the filter." : "No predictions yet.");
   } else if (current.emptyPages >= MAX_EMPTY_PAGES) {
     current.emptyPages = 0;
-    setStatus(`No matches since ${fullTime(timeOf(current.cursor))}.`);
+    setStatus(`No matches back to ${fullTime(timeOf(current.cursor))}.`);
     offer("Keep searching");
   } else {
     setStatus("");
     offer("Load older");
-    // Observing anew reports the button even if it has not moved.
+    // Observing it again reports the button even if it has not moved.
     endObserver.observe(moreButton);
   }
 }

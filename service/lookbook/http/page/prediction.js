@@ -73,7 +73,7 @@ function fill({ id, created_at, file_name, label, top, model }) {
   title.textContent = label;
   document.title = `${label} · Lookbook`;
   find(".scores", dialog).replaceChildren(...scoreRows(top));
-  const rows = { File: file_name || "no name", Time: fullTime(created_at), Model: `${model.name} ${model.version}`, ID: id };
+  const rows = { File: file_name || "(no name)", Time: fullTime(created_at), Model: `${model.name} ${model.version}`, ID: id };
   find("dl", dialog).replaceChildren(...Object.entries(rows).flatMap(([term, text]) => [element("dt", term), element("dd", text)]));
   find("pre", dialog).textContent = command(id);
   details.hidden = false;
@@ -99,7 +99,7 @@ async function copy() {
   } catch {
     // Without TLS there is no access to the clipboard.
     getSelection().selectAllChildren(text);
-    status.textContent = "The command is selected, ready to copy.";
+    status.textContent = "The command is selected. Press Ctrl+C (or ⌘C) to copy it.";
   }
 }
 

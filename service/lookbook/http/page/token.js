@@ -22,7 +22,7 @@ function save(value) {
 /** Ask for a token, once for all requests that need it; resolves to false if the person cancels. */
 export function askForToken() {
   pending ??= new Promise((resolve) => {
-    find(".status", dialog).textContent = token() ? "This token is not valid." : "";
+    find(".status", dialog).textContent = token() ? "This token is not valid. Check it, or ask for a new one." : "";
     save(null);
     input.value = "";
     dialog.onclose = () => {

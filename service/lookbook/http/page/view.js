@@ -1,4 +1,4 @@
-// Helpers that the other modules share: finding, creating and formatting.
+// Helpers that the other modules share: finding, creating, and formatting.
 
 export const find = (selector, within = document) => within.querySelector(selector);
 

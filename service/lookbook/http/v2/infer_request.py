@@ -17,7 +17,7 @@ INPUT = "image"
 SCORES, LABEL = "scores", "label"
 
 _MAX_ID = 1024
-# Lists, objects and strings take up to fifty times the memory of their text; numbers and characters do not.
+# Lists, objects, and strings take up to fifty times the memory of their text; numbers and characters do not.
 _MAX_MARKS = 200_000
 _KINDS = {dict: "an object", list: "a list", str: "a string", int: "a whole number", bool: "true or false"}
 
@@ -69,7 +69,7 @@ def _parse(head: bytes, most_numbers: int) -> Any:
     if head.count(b",") > most_numbers + _MAX_MARKS:
         raise InvalidRequest(f"the JSON has more numbers than the largest batch needs, {most_numbers}")
     if sum(head.count(mark) for mark in (b"[", b"{", b'"')) > _MAX_MARKS:
-        raise InvalidRequest("the JSON has too many lists, objects or strings; send one flat list or binary data")
+        raise InvalidRequest("the JSON has too many lists, objects, or strings; send one flat list or binary data")
     try:
         return json.loads(head, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -97,8 +97,10 @@ def _outputs(request: Mapping[str, Any]) -> tuple[Output, ...]:
     binary = _get(_get(request, "parameters", dict, {}), "binary_data_output", bool, False)
     everything = [{"name": SCORES}, {"name": LABEL}]
     outputs = tuple(_output(entry, binary) for entry in _get(request, "outputs", list, []) or everything)
-    if len({output.name for output in outputs}) < len(outputs):
-        raise InvalidRequest("an output is requested twice")
+    names = [output.name for output in outputs]
+    for name in (SCORES, LABEL):
+        if names.count(name) > 1:
+            raise InvalidRequest(f"the output '{name}' is requested more than once")
     return outputs
 
 
@@ -108,8 +110,10 @@ def _output(entry: Any, binary: bool) -> Output:
         raise InvalidRequest(f"unknown output {name[:100]!r}; the outputs are '{SCORES}' and '{LABEL}'")
     parameters = _get(entry, "parameters", dict, {})
     classes = _get(parameters, "classification", int, 0)
-    if classes < 0 or (classes and name != SCORES):
-        raise InvalidRequest(f"classification must be a number of labels, and is allowed only on the output '{SCORES}'")
+    if classes < 0:
+        raise InvalidRequest("classification must be the number of labels to return")
+    if classes and name != SCORES:
+        raise InvalidRequest(f"classification is allowed only for the output '{SCORES}'")
     return Output(name, _get(parameters, "binary_data", bool, binary), classes or None)
 
 
@@ -118,7 +122,7 @@ def _images(tensor: Mapping[str, Any], rest: memoryview, spec: InputSpec, most: 
     if name != INPUT:
         raise InvalidRequest(f"unknown input {name[:100]!r}; send one named '{INPUT}'")
     if datatype != "BYTES" and datatype not in DTYPES:
-        raise InvalidRequest(f"datatype must be BYTES, UINT8 or FP32, not {datatype[:100]!r}")
+        raise InvalidRequest(f"datatype must be BYTES, UINT8, or FP32, not {datatype[:100]!r}")
     shape = [_checked(side, int, "each dimension of the shape") for side in _get(tensor, "shape", list)]
     sides = [spec.height, spec.width, spec.channels]
     if shape[1:] not in ([[], [1]] if datatype == "BYTES" else [sides]):
@@ -137,5 +141,7 @@ def _data(tensor: Mapping[str, Any], rest: memoryview) -> list[Any] | memoryview
         data: list[Any] = _get(tensor, "data", list)
         return data
     if size != len(rest) or "data" in tensor:
-        raise InvalidRequest(f"an input needs either data or its binary_data_size; {len(rest)} bytes follow the JSON")
+        raise InvalidRequest(
+            f"give the input either data, or a binary_data_size of {len(rest)}, the number of bytes after the JSON"
+        )
     return rest

@@ -37,4 +37,4 @@ def infer(name: str, version: str | None = None) -> Response:
 def _refuse_headers() -> None:
     """Refuse what clients would rely on, rather than ignore it."""
     if "Idempotency-Key" in request.headers:
-        raise InvalidRequest("/v2 does not support Idempotency-Key; /v1/predictions does")
+        raise InvalidRequest("/v2 does not support Idempotency-Key: remove the header, or use /v1/predictions")

@@ -1,4 +1,4 @@
-"""How to connect to Cassandra: addresses, login, TLS, timeouts and consistency.
+"""How to connect to Cassandra: addresses, login, TLS, timeouts, and consistency.
 
 Tests: tests/unit/test_connection.py.
 """
@@ -56,7 +56,9 @@ def open_cluster(settings: Settings, timeout: float = TIMEOUT_SECONDS) -> Cluste
             executor_threads=2,
         )
     except UnresolvableContactPoints as error:
-        raise OSError(f"cannot resolve {settings.cassandra_contact_points}") from error
+        raise OSError(
+            f"cannot resolve {settings.cassandra_contact_points}: check LOOKBOOK_CASSANDRA_CONTACT_POINTS"
+        ) from error
 
 
 def _profile(settings: Settings, timeout: float) -> ExecutionProfile:

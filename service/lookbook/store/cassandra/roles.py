@@ -30,7 +30,7 @@ def superuser_settings(settings: Settings) -> Settings:
             return candidate
     raise StoreUnavailable(
         f"neither {settings.cassandra_username} nor Cassandra's default superuser can log in; if the volumes are "
-        "older than the Secret, restore the old Secret or see 'A lost Secret' in charts/lookbook/README.md"
+        "older than the Secret, restore the old Secret or see 'Replace a lost Secret' in charts/lookbook/README.md"
     )
 
 
@@ -96,7 +96,7 @@ def _replicate_roles(session: Session, settings: Settings) -> None:
         session.execute(f"ALTER KEYSPACE system_auth WITH replication = {options}", timeout=_STATEMENT_SECONDS)
     tables = session.execute("SELECT table_name FROM system_schema.tables WHERE keyspace_name = 'system_auth'")
     for (table,) in tables:
-        # A read at consistency ALL repairs: it writes rows that some replicas lack to them.
+        # A read at consistency ALL repairs: it writes missing rows to the replicas that lack them.
         repair = SimpleStatement(f"SELECT * FROM system_auth.{table}", consistency_level=ConsistencyLevel.ALL)
         session.execute(repair, timeout=_STATEMENT_SECONDS)
 
@@ -104,7 +104,8 @@ def _replicate_roles(session: Session, settings: Settings) -> None:
 def _check_all_joined(session: Session, settings: Settings) -> None:
     ((peers,),) = session.execute("SELECT count(*) FROM system.peers")
     if peers + 1 < settings.cassandra_nodes:
-        raise StoreUnavailable(f"{peers + 1} of {settings.cassandra_nodes} nodes have joined the ring")
+        joined = f"{peers + 1} of {settings.cassandra_nodes} nodes {'have' if peers else 'has'} joined the ring"
+        raise StoreUnavailable(f"only {joined} so far")
 
 
 def _escaped(text: str) -> str:

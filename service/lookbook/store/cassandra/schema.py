@@ -79,7 +79,7 @@ def check_replication(session: Session, settings: Settings) -> None:
         copies = "1 copy" if replicas == "1" else f"{replicas} copies"
         raise SettingsError(
             f"LOOKBOOK_CASSANDRA_REPLICATION={wanted}: keyspace {settings.cassandra_keyspace} keeps {copies} in "
-            f"{settings.cassandra_local_dc}, not {wanted}; to change that, follow 'More nodes' in "
+            f"{settings.cassandra_local_dc}, not {wanted}; to change that, follow 'Add Cassandra nodes' in "
             "charts/lookbook/README.md"
         )
 

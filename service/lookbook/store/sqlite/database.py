@@ -47,7 +47,7 @@ class Database:
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
-        """A connection of the pool. Raises StoreUnavailable, and FileReplaced after opening the path anew.
+        """A connection of the pool. Raises StoreUnavailable, and FileReplaced after opening the path again.
 
         What was written to a removed file would be gone after a restart.
         """
@@ -57,7 +57,7 @@ class Database:
         try:
             connection = pool.get(timeout=WAIT_SECONDS)
         except queue.Empty:
-            raise StoreUnavailable("the store is busy") from None
+            raise StoreUnavailable("the store is unavailable: it is busy; try again") from None
         try:
             yield connection
             replaced = not self._is_current(identity)

@@ -27,7 +27,7 @@ class Writer:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        # SQLite's own lock is not fair: one of several threads could wait for ever.
+        # SQLite's own lock is not fair: one of several threads could wait forever.
         self._lock = threading.Lock()
         self._waiting: deque[_Write] = deque()
 
@@ -45,7 +45,7 @@ class Writer:
                 # Another thread is just committing it.
                 self._lock.acquire()
             else:
-                raise StoreUnavailable("the store is busy")
+                raise StoreUnavailable("the store is unavailable: it is busy; try again")
         try:
             if not write.done:
                 self._commit_waiting()
@@ -64,7 +64,7 @@ class Writer:
                 self._commit([write])
 
     def _commit(self, writes: list[_Write]) -> bool:
-        """Whether it is settled how the writes went."""
+        """Whether the outcome of the writes is known."""
         try:
             try:
                 self._execute(writes)
