@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from lookbook.build.labeled import true_labels
 from lookbook.build.source import told_apart
 from lookbook.model.bundle import Bundle, BundleError, read_bundle
 from lookbook.model.inference import Classifier
-from lookbook.model.preprocessing import preprocess
+from lookbook.model.preprocessing import preprocess, read_image
 
 from tests.support.commands import SOURCES, lookbook
 from tests.support.pages import DOCS, block, follow
@@ -50,6 +51,7 @@ BUILT = {
     "caffe": ["caffe.keras"],
     "fractions": ["fractions.keras", *TO_1],
     "legacy": ["legacy.h5"],
+    "keras-2": [str(ROOT / "tests/data/keras-2/transfer.h5"), "--labels", "two.txt"],
     "measured": ["bytes.keras", *LABELED],
     "listed": ["bytes.keras", "--images", "listed"],
     "confirmed": ["tutorial.keras", *LABELED, *TO_255],
@@ -89,6 +91,10 @@ REFUSED = {
     "torn": (["torn.keras"], "cannot be read: "),
     "text": (["text.keras"], "not a .keras or .h5 file"),
     "weights": (["only.weights.h5"], "it has weights but no model"),
+    "old": (
+        ["old.keras"],
+        "it was saved by Keras 2: with tf_keras (tf.keras before TensorFlow 2.16), run model = tf_keras",
+    ),
     "exported": (["exported"], "model = tf_keras.models.load_model('exported') and model.save('my_model.h5')"),
     "none": (["none.keras"], "no such file"),
 }
@@ -113,6 +119,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "four.txt").write_text("a\nb\nc\nd\n")
     (folder / "twice.txt").write_text("crane\ndog\ncrane\n")
     (folder / "text.keras").write_text("no model")
+    with zipfile.ZipFile(folder / "old.keras", "w") as file:
+        file.writestr("metadata.json", '{"keras_version": "2.15.0"}')
     content = (folder / "softmax.keras").read_bytes()
     (folder / "torn.keras").write_bytes(content.replace(b"Dense", b"Denne"))
     rng = np.random.default_rng(7)
@@ -229,6 +237,17 @@ def test_one_sigmoid_makes_two_labels(outcomes: dict[str, tuple[int, str, str]],
     assert re.match(r"0\.\.255: \d+ % of 40 images right\n", outcomes["one-sigmoid"][1])
     for name in ("one-sigmoid", "one-logit"):
         assert bundle(folder, name).labels == ("Circle", "Square")
+
+
+def test_a_file_of_keras_2_gives_the_scores_that_it_gave_there(
+    outcomes: dict[str, tuple[int, str, str]], folder: Path
+) -> None:
+    assert "pixel range 0..255 (because of Rescaling)" in outcomes["keras-2"][1]
+    built = bundle(folder, "keras-2")
+    color = np.full((32, 32, 3), (200, 100, 50), np.uint8)
+    array, _ = read_image(color, built.input, 1024)
+    # As Keras 2 in single precision, see tests/data/keras-2/README.md.
+    assert Classifier(built).classify(array)[1] == pytest.approx(0.4889, abs=0.001)
 
 
 def test_labels_that_repeat_get_a_number(outcomes: dict[str, tuple[int, str, str]], folder: Path) -> None:

@@ -1,6 +1,8 @@
 """A saved Keras model, loaded without running its author's code. Tests: tests/unit/test_build.py."""
 
+import json
 import re
+import tempfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from lookbook.build.legacy import modernize
 from lookbook.build.source import RANGES
 from lookbook.model.bundle import BundleError, InputSpec
 from lookbook.model.quiet import quiet
@@ -36,9 +39,10 @@ def load(path: Path) -> keras.Model:
     _check_format(path)
     try:
         with quiet():
-            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+            model = _loaded(path)
     except _BROKEN as error:
-        raise BundleError(f"{path}: {_why_not_loaded(str(error))}") from error
+        reason = _resave(path, "it was saved by Keras 2") if _is_keras_2(path) else _why_not_loaded(str(error))
+        raise BundleError(f"{path}: {reason}") from error
     if not isinstance(model, keras.Model) or not model.built:
         raise BundleError(
             f"{path}: the model is not built: begin it with keras.Input((height, width, channels)), and save it again"
@@ -50,14 +54,19 @@ def load(path: Path) -> keras.Model:
     return model
 
 
+def _loaded(path: Path) -> keras.Model:
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "model.h5")
+        if path.suffix != ".keras":
+            modernize(path, copy)
+            path = copy
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+
+
 def _check_format(path: Path) -> None:
     """Raises BundleError unless it is a file that Keras 3 can load."""
     if (path / "saved_model.pb").exists():
-        raise BundleError(
-            f"{path}: a SavedModel folder, which Keras 3 cannot load: with tf_keras (tf.keras before TensorFlow "
-            f"2.16), run model = tf_keras.models.load_model({path.name!r}) and model.save('my_model.h5'), "
-            "and build from my_model.h5"
-        )
+        raise BundleError(f"{path}: {_resave(path, 'a SavedModel folder, which Keras 3 cannot load')}")
     if not path.is_file():
         raise BundleError(f"{path}: {'a folder, not a .keras or .h5 file' if path.is_dir() else 'no such file'}")
     if path.suffix == ".keras" and zipfile.is_zipfile(path):
@@ -68,6 +77,21 @@ def _check_format(path: Path) -> None:
         raise BundleError(
             f"{path}: not a .keras or .h5 file: save the model with model.save('my_model.keras') in Keras 3"
         )
+
+
+def _is_keras_2(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as file:
+            return str(json.loads(file.read("metadata.json"))["keras_version"]).startswith("2.")
+    except _BROKEN:
+        return False
+
+
+def _resave(path: Path, reason: str) -> str:
+    return (
+        f"{reason}: with tf_keras (tf.keras before TensorFlow 2.16), run "
+        f"model = tf_keras.models.load_model({path.name!r}) and model.save('my_model.h5'), and build from my_model.h5"
+    )
 
 
 def input_spec(model: keras.Model, pixels: str, resize: str) -> InputSpec:
