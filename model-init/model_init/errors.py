@@ -22,20 +22,26 @@ class Refused(LookbookError):
 
 
 class BundleNotFound(LookbookError):
+    """The bundle, or a file of it, is not there."""
+
     exit_code = 3
 
 
 class DigestMismatch(LookbookError):
-    """A manifest without the pinned digest, or a file without the digest in its manifest."""
+    """The manifest does not have the pinned digest, or a file does not have the digest in the manifest."""
 
     exit_code = 4
 
 
 class DiskFull(LookbookError):
+    """There is no space left to write to."""
+
     exit_code = 5
 
 
 class MalformedManifest(LookbookError):
+    """The bundle's manifest cannot be parsed."""
+
     exit_code = 6
 
 

@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Iterator
+from typing import TypeGuard
 
 import click
 from lookbook.cli.main import main
@@ -45,6 +46,8 @@ def _section(context: click.Context) -> str:
             (f"`{context.command_path} {name}`", sub.get_short_help_str(200)) for name, sub in command.commands.items()
         ]
         parts.append(markdown.table(("command", "meaning"), below))
+    if command.name == "serve":
+        parts.append("Its settings are [environment variables](settings.md).\n")
     options = [param.get_help_record(context) for param in command.params if isinstance(param, click.Option)]
     if rows := [(markdown.code(names), markdown.plain(help)) for names, help in filter(None, options)]:
         parts.append(markdown.table(("option", "meaning"), rows))
@@ -62,15 +65,13 @@ def _paragraphs(help: str) -> Iterator[str]:
 
 def _model_init() -> str:
     commands = [(f"`{command.name}`", markdown.plain(command.help)) for command in COMMANDS]
-    codes = [(str(error.exit_code), _words(error.__name__)) for error in vars(errors).values() if _has_code(error)]
+    found = {error.exit_code: error.__doc__ or "" for error in vars(errors).values() if _has_code(error)}
+    codes = [
+        (str(code), markdown.plain(about)) for code, about in sorted({**found, 2: "An argument is wrong."}.items())
+    ]
     tables = markdown.table(("command", "meaning"), commands), markdown.table(("exit code", "meaning"), codes)
     return "\n".join([MODEL_INIT, *tables])
 
 
-def _has_code(error: object) -> bool:
+def _has_code(error: object) -> TypeGuard[type[LookbookError]]:
     return isinstance(error, type) and issubclass(error, LookbookError) and error.__module__ == errors.__name__
-
-
-def _words(name: str) -> str:
-    """BundleNotFound as "bundle not found"."""
-    return re.sub(r"(?<!^)(?=[A-Z])", " ", name).lower()

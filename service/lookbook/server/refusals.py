@@ -16,12 +16,24 @@ from gunicorn.http.errors import (
     UnsupportedTransferCoding,
 )
 
-# What gunicorn's parser rejects with another status than 400.
+# What gunicorn's parser rejects with another status than 400: status, code, and message.
 _REFUSALS = {
-    LimitRequestLine: ("414 URI Too Long", "uri_too_long"),
-    ExpectationFailed: ("417 Expectation Failed", "expectation_failed"),
-    LimitRequestHeaders: ("431 Request Header Fields Too Large", "head_too_large"),
-    UnsupportedTransferCoding: ("501 Not Implemented", "not_implemented"),
+    LimitRequestLine: ("414 URI Too Long", "uri_too_long", "the request line is too long: shorten the URL"),
+    ExpectationFailed: (
+        "417 Expectation Failed",
+        "expectation_failed",
+        "the Expect header can only be 100-continue: remove it",
+    ),
+    LimitRequestHeaders: (
+        "431 Request Header Fields Too Large",
+        "head_too_large",
+        "the headers are too many or too long: send fewer or shorter ones",
+    ),
+    UnsupportedTransferCoding: (
+        "501 Not Implemented",
+        "not_implemented",
+        "the Transfer-Encoding is not supported: send the body chunked or with a Content-Length",
+    ),
 }
 
 
@@ -43,8 +55,8 @@ class Refusal(NamedTuple):
 def refusal(error: BaseException) -> Refusal:
     """The response to what gunicorn could not parse, or failed to handle."""
     if isinstance(error, ParseException) and not isinstance(error, InvalidResponseHeader | InvalidResponseHeaderName):
-        status, code = _REFUSALS.get(type(error), ("400 Bad Request", "invalid_request"))
-        return Refusal(status, code, str(error), by_client=True)
+        malformed = ("400 Bad Request", "invalid_request", f"the request is malformed: {error}")
+        return Refusal(*_REFUSALS.get(type(error), malformed), by_client=True)
     return Refusal(
         "500 Internal Server Error",
         "internal_error",

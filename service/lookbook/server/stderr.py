@@ -99,7 +99,7 @@ def _sender(descriptor: int) -> Callable[[bytes], int]:
         return lambda data: sock.send(data, socket.MSG_DONTWAIT)
     if not stat.S_ISREG(mode):
         try:
-            # Opened anew, because O_NONBLOCK would otherwise hold for other processes that share the pipe, too.
+            # Opened again, because O_NONBLOCK would otherwise hold for other processes that share the pipe, too.
             own = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
         except OSError:  # the pipe belongs to another user
             return partial(_write_at_once, descriptor)
