@@ -62,7 +62,7 @@ def test_ipv4_is_as_usual_with_and_without_ipv6_in_the_kernel(
     with socket.create_connection(("127.0.0.1", port), 5) as sock:
         sock.sendall(b"hello\r\n\r\n")
         assert sock.recv(100).startswith(b"HTTP/1.1 400 ")
-    assert "Rejected a request from 127.0.0.1:" in service.log.read_text()
+    assert "rejected a request from 127.0.0.1:" in service.log.read_text()
 
 
 def answers(url: str) -> bool:
