@@ -98,7 +98,7 @@ def _serve_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--bind",
         default="[::]:8080",
-        help="address to listen on (default: [::]:8080, which is every address, also where there is no IPv6)",
+        help="address to listen on (default: [::]:8080, which is all addresses, even where there is no IPv6)",
     )
 
 

@@ -74,7 +74,7 @@ def _fetch_with_retries(reference: BundleReference, draft: Path, wait: float) ->
 def _gave_up(error: FileMissing | SourceUnreachable, reference: BundleReference, wait: float) -> LookbookError:
     if isinstance(error, SourceUnreachable):
         advice = (
-            "it is running and that network policy allows the connection"
+            "it is running and that the network policies allow the connection"
             if is_url(reference.location)
             else "the volume is mounted and readable"
         )

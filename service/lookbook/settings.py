@@ -78,7 +78,7 @@ class Settings:
 
     bind: str = _text(
         "127.0.0.1:8080",
-        "address and port to listen on; without an address, or with [::], every address of IPv6 and IPv4",
+        "address and port to listen on; without an address, or with [::], all IPv6 and IPv4 addresses",
         _check_address,
     )
     workers: int = _number(0, "number of worker processes; 0: one for each available CPU")

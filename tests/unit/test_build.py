@@ -224,17 +224,17 @@ def test_a_bundle_knows_what_its_model_has_learned(
 def test_images_with_known_labels_decide_the_range(outcomes: dict[str, tuple[int, str, str]]) -> None:
     for name in ("measured", "listed"):
         lines = outcomes[name][1].splitlines()
-        percent = {line.split(": ")[0]: int(line.split(": ")[1].split()[0]) for line in lines[:3]}
+        percent = {line.split(": ")[0]: int(line.split(": ")[1].split("%")[0]) for line in lines[:3]}
         assert list(percent) == ["0..255", "0..1", "-1..1"]
         assert percent["0..255"] >= 80 > 60 > max(percent["0..1"], percent["-1..1"])
-        assert f"pixel range 0..255 (measured: {percent['0..255']} % of 60 images right)" in lines[3]
+        assert f"pixel range 0..255 (measured: {percent['0..255']}% of 60 images right)" in lines[3]
     assert "0..255 (given by --input)" in outcomes["confirmed"][1]
 
 
 def test_one_sigmoid_makes_two_labels(outcomes: dict[str, tuple[int, str, str]], folder: Path) -> None:
     assert "output: 2 labels, one sigmoid; it scores the second label" in outcomes["one-sigmoid"][1]
     assert "output: 2 labels, one logit; a sigmoid was added" in outcomes["one-logit"][1]
-    assert re.match(r"0\.\.255: \d+ % of 40 images right\n", outcomes["one-sigmoid"][1])
+    assert re.match(r"0\.\.255: \d+% of 40 images right\n", outcomes["one-sigmoid"][1])
     for name in ("one-sigmoid", "one-logit"):
         assert bundle(folder, name).labels == ("Circle", "Square")
 

@@ -25,7 +25,7 @@ class Measured(NamedTuple):
         return np.equal(self.predicted, self.truth)
 
     def __str__(self) -> str:
-        return f"{100 * self.right.mean():.0f} % of {len(self.truth)} images right"
+        return f"{100 * self.right.mean():.0f}% of {len(self.truth)} images right"
 
 
 def measure(

@@ -16,4 +16,7 @@ def init_app(app: Flask) -> None:
 
 def _refuse_other_sites() -> None:
     if request.method not in _SAFE_METHODS and request.headers.get("Sec-Fetch-Site") in _OTHER_SITES:
-        raise CrossSite("requests from pages of other sites are not allowed: use Lookbook's own page, or no browser")
+        raise CrossSite(
+            "requests from pages of other sites are not allowed: use Lookbook's own page, or a client "
+            "that is not a browser"
+        )

@@ -55,7 +55,8 @@ class Classifier:
             if not difference <= TOLERANCE:
                 raise BundleError(
                     f"{golden.path}: the model's score for this golden image differs by {difference:.3f} (allowed: "
-                    f"{TOLERANCE}): the bundle is damaged, or was built for another LiteRT or processor; build it again"
+                    f"{TOLERANCE}): the bundle is damaged, or was built for another version of LiteRT or another "
+                    "processor; build it again"
                 )
 
 

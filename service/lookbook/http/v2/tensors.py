@@ -26,7 +26,7 @@ def strings(data: list[Any] | memoryview, count: int) -> list[bytes] | list[memo
         return _split(data, count)
     flat = _flat(data)
     if len(flat) != count or not all(isinstance(text, str) for text in flat):
-        raise InvalidRequest(f"the number of strings in data must match the shape, {count}")
+        raise InvalidRequest(f"data must have as many strings as the shape says: {count}")
     try:
         return [base64.b64decode(text, validate=True) for text in flat]
     except ValueError as error:
