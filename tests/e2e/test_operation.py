@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from lookbook import __version__
 from lookbook.model.bundle import read_bundle
 
 from tests.support.cluster import CPU_REQUEST, RELEASE, TARGET_CPU, URL, Cluster, run, served
@@ -100,7 +101,8 @@ def test_pods_come_with_load_and_go_with_it(
     """An upgrade to the next chart meanwhile leaves their number alone."""
     with load(rate=rate(2.0)):
         until(lambda: len(cluster.ready("service")) > 2, 240)
-        upgrade(wait=False, chart=next_chart)
+        # Of the next release there is only the chart.
+        upgrade(wait=False, chart=next_chart, images__service__tag=__version__, images__modelInit__tag=__version__)
         assert replicas(cluster) > 2
     with load(rate=rate(0.5)) as falling:
         until(lambda: replicas(cluster) == 2, 300)
