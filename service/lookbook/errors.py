@@ -43,6 +43,10 @@ class CrossSite(RequestError):
     status, code = 403, "cross_site"
 
 
+class Forbidden(RequestError):
+    status, code = 403, "forbidden"
+
+
 class NotFound(RequestError):
     status, code = 404, "not_found"
 

@@ -133,7 +133,9 @@ class Settings:
     otlp_endpoint: str = _text(
         "", "URL of an OpenTelemetry collector to send traces to; empty: tracing is off", _check_url
     )
-    tokens_file: str = _text("", "file of bearer tokens, one per line; empty: no token is needed")
+    tokens_file: str = _text(
+        "", "file of bearer tokens, one per line, with roles if not all; empty: no token is needed"
+    )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":

@@ -15,7 +15,7 @@ from requests.structures import CaseInsensitiveDict
 from werkzeug.test import TestResponse
 
 # Responses of paths that are not described, and of requests that are refused before their path is looked at.
-ELSEWHERE = {401: "unauthorized", 403: "crossSite", 404: "notFound", 503: "unavailable"}
+ELSEWHERE = {401: "unauthorized", 403: "forbidden", 404: "notFound", 503: "unavailable"}
 
 
 class Client(FlaskClient):

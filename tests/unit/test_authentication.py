@@ -1,9 +1,16 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid1
 
 import pytest
 from flask import Flask
+from lookbook.http.openapi.document import document
+from lookbook.http.roles import ALL_ROLES, roles_of
 from lookbook.http.routing import PublicBlueprint
+
+from tests.support.pages import DOCS
+from tests.support.predictions import error_of
 
 
 def test_every_endpoint_that_is_not_public_requires_a_token(make_app: Callable[..., Flask], tmp_path: Path) -> None:
@@ -40,6 +47,42 @@ def test_public_endpoints_are_these(app: Flask) -> None:
         *("/v2/health/live", "/v2/health/ready"),
         *("/v2/models/<name>/ready", "/v2/models/<name>/versions/<version>/ready"),
     }
+
+
+def test_each_endpoint_states_its_role_as_the_documentation_does(app: Flask) -> None:
+    table = dict(
+        re.findall(r"^\| `(\w+ /[^`]*)` \| ([\w ]+) \|", (DOCS / "reference/http.md").read_text(), re.MULTILINE)
+    )
+    described = {}
+    for rule in app.url_map.iter_rules():
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule).replace("{text}", "{id}")
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            roles = roles_of(app.view_functions[rule.endpoint])
+            public = is_public(app, rule.endpoint)
+            assert bool(roles) != public, f"{rule.endpoint} needs @needs(...) below its route"
+            described[f"{method} {path}"] = "none" if public else "any" if roles == ALL_ROLES else " or ".join(roles)
+            operation = document()["paths"][path][method.lower()]
+            bearer = [entry["bearer"] for entry in operation.get("security", document()["security"]) if entry]
+            assert bearer == ([] if public else [[] if roles == ALL_ROLES else sorted(roles)])
+    assert table == described
+
+
+def test_a_token_is_refused_where_it_lacks_the_role(make_app: Callable[..., Flask], tmp_path: Path) -> None:
+    (tmp_path / "tokens").write_text("writer predict\nreader read Ana\n")
+    client = make_app(tokens_file=str(tmp_path / "tokens")).test_client()
+
+    def status(method: str, path: str, token: str) -> int:
+        return client.open(path, method=method, headers={"Authorization": f"Bearer {token}"}).status_code
+
+    assert (status("GET", "/v1/predictions", "reader"), status("POST", "/v1/predictions", "reader")) == (200, 403)
+    assert (status("GET", "/v1/predictions", "writer"), status("POST", "/v1/predictions", "writer")) == (403, 415)
+    assert status("GET", "/v1/model", "reader") == status("GET", "/v1/model", "writer") == 200
+    assert (status("GET", "/nothing", "reader"), status("PUT", "/v1/model", "reader")) == (404, 405)
+    refused = client.delete(f"/v1/predictions/{uuid1()}", headers={"Authorization": "Bearer reader"})
+    assert error_of(refused)[:2] == (403, "forbidden")
+    assert "the role 'admin'" in error_of(refused)[2]
+    refused = client.post("/v2/models/any/infer", headers={"Authorization": "Bearer reader"})
+    assert (refused.status_code, "'predict'" in refused.get_json()["error"]) == (403, True)
 
 
 def is_public(app: Flask, endpoint: str) -> bool:

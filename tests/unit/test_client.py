@@ -48,6 +48,16 @@ def test_url_and_token_come_from_the_environment(serve: Callable[..., Service], 
     )
 
 
+def test_a_token_without_the_role_is_one_line(serve: Callable[..., Service], tmp_path: Path) -> None:
+    (tmp_path / "tokens").write_text("reader read\n")
+    refused = lookbook(
+        "classify", BAG, LOOKBOOK_URL=serve(tokens_file=tmp_path / "tokens").ready().url, LOOKBOOK_TOKEN="reader"
+    )
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert "this token does not have the role 'predict'" in refused.stderr
+    assert "--token or LOOKBOOK_TOKEN" in refused.stderr
+
+
 def test_a_busy_server_is_asked_again(serve: Callable[..., Service]) -> None:
     service = serve(max_requests=1, body_timeout=30).ready()
     paths = [BAG] * 40

@@ -1,4 +1,5 @@
 import socket
+from pathlib import Path
 
 from lookbook.settings import table
 
@@ -27,3 +28,13 @@ def test_a_tokens_file_that_cannot_be_read_is_one_line() -> None:
     ended = lookbook("serve", LOOKBOOK_BIND=f"127.0.0.1:{free_port()}", LOOKBOOK_TOKENS_FILE="/nowhere/tokens")
     assert ended.returncode == 2
     assert ended.stderr == "lookbook: LOOKBOOK_TOKENS_FILE=/nowhere/tokens: No such file or directory\n"
+
+
+def test_a_bad_line_of_the_tokens_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "tokens").write_text("secret everything\n")
+    ended = lookbook("serve", LOOKBOOK_BIND=f"127.0.0.1:{free_port()}", LOOKBOOK_TOKENS_FILE=str(tmp_path / "tokens"))
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(
+        f"lookbook: LOOKBOOK_TOKENS_FILE={tmp_path}/tokens, line 1: after the token come its roles"
+    )
+    assert ended.stderr.count("\n") == 1

@@ -162,6 +162,8 @@ def _refusal(response: requests.Response, server: str) -> Refused:
             given = "Authorization" in response.request.headers
             complaint = "the server rejected the token: check" if given else "the server requires a token: set"
             return Refused(str(error["code"]), f"{complaint} --token or LOOKBOOK_TOKEN")
+        if error["code"] == "forbidden":
+            return Refused("forbidden", f"{error['message']}; set another one with --token or LOOKBOOK_TOKEN")
         return Refused(str(error["code"]), str(error["message"]))
     except (requests.JSONDecodeError, KeyError, TypeError):
         moved = response.headers.get("Location")

@@ -27,7 +27,7 @@ from lookbook.telemetry.tracing import NoSpans, Spans
 
 
 def create_app(settings: Settings, classifier: Classifier, store: Store, spans: Spans | None = None) -> Flask:
-    """Without `spans`, none are recorded. Raises OSError if the tokens file cannot be read."""
+    """Without `spans`, none are recorded. Raises OSError or SettingsError if the tokens file cannot be used."""
     spans = spans or NoSpans()
     app = Flask(__name__, static_folder=None)
     app.request_class = Request

@@ -2,28 +2,52 @@
 
 from pathlib import Path
 
-from flask import Flask, request
+from flask import Flask, current_app, g
 
-from lookbook.errors import Unauthorized
+from lookbook.errors import Forbidden, Unauthorized
 from lookbook.http.guards import guard
-from lookbook.http.tokens import Tokens
+from lookbook.http.roles import roles_of
+from lookbook.http.routing import request
+from lookbook.http.tokens import Token, Tokens
 
 _MISSING = "a bearer token is required: send Authorization: Bearer <token>"
 _INVALID = "the bearer token is not valid: check it, or ask the operator for a new one"
 
 
 def init_app(app: Flask, tokens_file: str) -> None:
-    """Require a token of the file; an empty path requires none. Raises OSError if the file cannot be read."""
+    """Require a token of the file that has the role of the endpoint; an empty path requires none.
+
+    Raises OSError if the file cannot be read, SettingsError if a line is wrong.
+    """
     if not tokens_file:
         return
     tokens = Tokens(Path(tokens_file))
 
     def authenticate() -> None:
-        token = _bearer_token()
-        if not tokens.accepts(token):
-            raise Unauthorized(_INVALID if token else _MISSING)
+        given = _bearer_token()
+        token = tokens.find(given)
+        if token is None:
+            raise Unauthorized(_INVALID if given else _MISSING)
+        _authorize(token)
+        g.token_name = token.name
 
     guard(app, authenticate)
+
+
+def token_name() -> str:
+    """The name of the request's token; empty if it has none, or if no token is required."""
+    name: str = g.get("token_name", "")
+    return name
+
+
+def _authorize(token: Token) -> None:
+    """Raises Forbidden if the token has no role of the endpoint."""
+    if request.endpoint is None:
+        return  # there is no such path, or it does not support the method
+    wanted = roles_of(current_app.view_functions[request.endpoint])
+    if not wanted & token.roles:
+        names = " or ".join(f"'{role}'" for role in sorted(wanted))
+        raise Forbidden(f"this token does not have the role {names}: use one that has it, or ask the operator")
 
 
 def _bearer_token() -> str:

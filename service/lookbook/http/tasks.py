@@ -7,6 +7,7 @@ from flask import Blueprint, Response, current_app, jsonify, request
 from lookbook.http.components import components
 from lookbook.http.listing import next_url, read_query
 from lookbook.http.lookup import find_prediction
+from lookbook.http.roles import Role, needs
 from lookbook.http.uploads import read_key, read_upload
 from lookbook.prediction import Prediction
 
@@ -16,6 +17,7 @@ _PARAMETERS = frozenset(("limit", "cursor"))
 
 
 @blueprint.post("/upload")
+@needs(Role.PREDICT)
 def upload() -> Response:
     prediction, replayed = components().pipeline.predict(read_upload(request, raw=False), read_key(request))
     response = current_app.response_class(prediction.label, content_type="text/plain; charset=utf-8")
@@ -27,6 +29,7 @@ def upload() -> Response:
 
 
 @blueprint.get("")
+@needs(Role.READ)
 def index() -> Response:
     page = components().store.page(read_query(request.args, _PARAMETERS))
     response = jsonify([_task(item) for item in page.items])
@@ -36,6 +39,7 @@ def index() -> Response:
 
 
 @blueprint.get("/<uuid:id>")
+@needs(Role.READ)
 def show(id: UUID) -> dict[str, str]:
     return _task(find_prediction(str(id)))
 

@@ -8,6 +8,7 @@ from lookbook.errors import NotFound
 from lookbook.http.components import components
 from lookbook.http.listing import read_query
 from lookbook.http.lookup import find_prediction, read_id, unknown_prediction
+from lookbook.http.roles import ALL_ROLES, Role, needs
 from lookbook.http.uploads import read_key, read_upload
 
 blueprint = Blueprint("v1", __name__, url_prefix="/v1")
@@ -16,6 +17,7 @@ _PARAMETERS = frozenset(("limit", "cursor", "label", "since", "until"))
 
 
 @blueprint.post("/predictions")
+@needs(Role.PREDICT)
 def create() -> tuple[Response, int]:
     prediction, replayed = components().pipeline.predict(read_upload(request, raw=True), read_key(request))
     response = jsonify(prediction.to_json())
@@ -27,17 +29,20 @@ def create() -> tuple[Response, int]:
 
 
 @blueprint.get("/predictions")
+@needs(Role.READ)
 def index() -> dict[str, Any]:
     page = components().store.page(read_query(request.args, _PARAMETERS))
     return {"items": [item.to_json() for item in page.items], "next": page.next and str(page.next)}
 
 
 @blueprint.get("/predictions/<text>")
+@needs(Role.READ)
 def show(text: str) -> dict[str, Any]:
     return find_prediction(text).to_json()
 
 
 @blueprint.delete("/predictions/<text>")
+@needs(Role.ADMIN)
 def remove(text: str) -> tuple[str, int]:
     id = read_id(text)
     if id is None or not components().store.delete(id):
@@ -46,6 +51,7 @@ def remove(text: str) -> tuple[str, int]:
 
 
 @blueprint.get("/predictions/<text>/thumbnail")
+@needs(Role.READ)
 def thumbnail(text: str) -> Response:
     id = read_id(text)
     image = components().store.thumbnail(id) if id else None
@@ -57,5 +63,6 @@ def thumbnail(text: str) -> Response:
 
 
 @blueprint.get("/model")
+@needs(*ALL_ROLES)
 def model() -> Any:
     return components().classifier.bundle.manifest

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from lookbook.errors import SettingsError
+from lookbook.http.tokens import Tokens
 from lookbook.settings import Settings
 
 
@@ -21,10 +22,12 @@ def check(settings: Settings) -> None:
 
 def _check_tokens(path: str) -> None:
     try:
-        tokens = Path(path).read_bytes()
+        tokens = Tokens(Path(path))
     except OSError as error:
         raise SettingsError(f"LOOKBOOK_TOKENS_FILE={path}: {error.strerror}") from error
-    if not tokens.strip():
+    except SettingsError as error:
+        raise SettingsError(f"LOOKBOOK_TOKENS_FILE={error}") from error
+    if not tokens:
         sys.stderr.write(f"lookbook: LOOKBOOK_TOKENS_FILE={path} has no tokens; every request will be refused\n")
 
 

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, request
 from lookbook.errors import InvalidRequest
 from lookbook.http.body import read_body
 from lookbook.http.components import components
+from lookbook.http.roles import Role, needs
 from lookbook.http.v2.infer_request import read_infer_request
 from lookbook.http.v2.infer_response import infer_response
 from lookbook.http.v2.models import find_model
@@ -18,6 +19,7 @@ blueprint = Blueprint("inference", __name__)
 
 @blueprint.post("/models/<name>/infer")
 @blueprint.post("/models/<name>/versions/<version>/infer")
+@needs(Role.PREDICT)
 def infer(name: str, version: str | None = None) -> Response:
     bundle = find_model(name, version)
     _refuse_headers()

@@ -5,6 +5,7 @@ from typing import Any
 from flask import Blueprint
 
 from lookbook import __version__
+from lookbook.http.roles import ALL_ROLES, needs
 from lookbook.http.v2.infer_request import INPUT, LABEL, SCORES
 from lookbook.http.v2.models import find_model
 
@@ -12,12 +13,14 @@ blueprint = Blueprint("metadata", __name__)
 
 
 @blueprint.get("")
+@needs(*ALL_ROLES)
 def server() -> dict[str, Any]:
     return {"name": "lookbook", "version": __version__, "extensions": ["binary_tensor_data", "classification"]}
 
 
 @blueprint.get("/models/<name>")
 @blueprint.get("/models/<name>/versions/<version>")
+@needs(*ALL_ROLES)
 def model(name: str, version: str | None = None) -> dict[str, Any]:
     bundle = find_model(name, version)
     sides = [-1, bundle.input.height, bundle.input.width, bundle.input.channels]

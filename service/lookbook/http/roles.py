@@ -1,0 +1,35 @@
+"""What a token may do. Tests: tests/unit/test_authentication.py."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, TypeVar
+
+_View = TypeVar("_View", bound=Callable[..., Any])
+
+
+class Role(StrEnum):
+    """A token has some of these roles; none includes another."""
+
+    READ = "read"
+    PREDICT = "predict"
+    REVIEW = "review"
+    ADMIN = "admin"
+
+
+ALL_ROLES = frozenset(Role)
+
+
+def needs(*roles: Role) -> Callable[[_View], _View]:
+    """State next to a route that a token must have one of these roles."""
+
+    def state(view: _View) -> _View:
+        view.roles = frozenset(roles)  # type: ignore[attr-defined]
+        return view
+
+    return state
+
+
+def roles_of(view: Callable[..., Any]) -> frozenset[Role]:
+    """The roles of which a token needs one; without any, no token is enough."""
+    found: frozenset[Role] = getattr(view, "roles", frozenset())
+    return found
