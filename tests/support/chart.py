@@ -16,10 +16,10 @@ Object = dict[str, Any]
 
 
 def tool(name: str) -> str:
-    """The path of helm or kubeconform; skips the test without it."""
+    """The path of helm; skips the test without it."""
     found = shutil.which(name)
     if not found:
-        lacking(f"no {name}: the chart's tests need helm and kubeconform on the PATH", "HELM")
+        lacking(f"no {name}: the chart's tests need helm on the PATH", "HELM")
     return found
 
 
