@@ -1,11 +1,12 @@
 """The store's contract: what is kept and how it is listed. Tests: tests/unit/test_store.py."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
 from lookbook.prediction import Prediction, sort_key
+from lookbook.store.rows import Rows
 
 MAX_ROWS = 2_000  # read at most for one filtered page
 KEY_SECONDS = 24 * 60 * 60  # how long an idempotency key is kept
@@ -93,6 +94,12 @@ class Store(Protocol):
         """Whether the prediction was deleted; known for as long as an idempotency key is kept."""
 
     def page(self, query: Query) -> Page: ...
+
+    def scan(self, since: UUID | None = None, until: UUID | None = None) -> Iterator[Rows]:
+        """Everything from `since`, inclusive, to `until`, exclusive, newest first, in batches of at most BATCH_ROWS.
+
+        Each batch is a read of its own. After an error, go on with the last id as `until`.
+        """
 
     def status(self) -> Status:
         """What is known without a call to the store."""

@@ -3,12 +3,14 @@
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import chain, groupby
 from typing import NamedTuple
 from uuid import UUID
 
-from lookbook.prediction import BUCKET_SECONDS, bucket, shard
+from lookbook.prediction import BUCKET_SECONDS, FIRST_YEAR, bucket, first_id, shard
 from lookbook.store.cassandra.connection import Connection
+
+LOWEST_ID = first_id(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC))
 
 _NEVER = 1 << 62  # a timestamp in microseconds, later than the expiration of any entry
 _FIRST_LIMIT, _NEXT_LIMIT = 8, 512
@@ -61,6 +63,26 @@ class BucketDirectory:
                 if len(found) < limit:
                     break
                 limit, highest = _NEXT_LIMIT, found[-1][0]
+
+
+def take(buckets: Iterator[Bucket], width: int) -> tuple[list[Bucket], Iterator[Bucket]]:
+    """The next bucket, and more while they have at most `width` partitions together; and the remaining buckets."""
+    group: list[Bucket] = []
+    for entry in buckets:
+        if group and (len(group) + 1) * most_shards([*group, entry]) > width:
+            return group, chain((entry,), buckets)
+        group.append(entry)
+        if len(group) * most_shards(group) >= width:
+            break
+    return group, buckets
+
+
+def most_shards(group: list[Bucket]) -> int:
+    return max(entry.shards for entry in group)
+
+
+def first_id_of(entry: Bucket) -> UUID:
+    return first_id(datetime.fromtimestamp(entry.number * BUCKET_SECONDS, UTC))
 
 
 def bucket_ttl(retention: int) -> int:

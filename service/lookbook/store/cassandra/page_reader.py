@@ -1,33 +1,31 @@
 """Pages of predictions read from Cassandra, newest first."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import chain
 from uuid import UUID
 
-from lookbook.prediction import BUCKET_SECONDS, FIRST_YEAR, Prediction, bucket, first_id, shard, sort_key
+from lookbook.prediction import Prediction, bucket, first_id, shard, sort_key
 from lookbook.store import Page, Query, build_page
-from lookbook.store.cassandra.buckets import Bucket, BucketDirectory
+from lookbook.store.cassandra.buckets import LOWEST_ID, Bucket, BucketDirectory, first_id_of, most_shards, take
 from lookbook.store.cassandra.connection import Connection
 from lookbook.store.cassandra.statements import to_prediction
 
 _MAX_PARTITIONS = 2_000  # read for one page
 _MAX_WIDTH = 32  # partitions read by one statement, unless one bucket has more
-_LOWEST_ID = first_id(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC))
 
 
 def read_page(connection: Connection, directory: BucketDirectory, query: Query) -> Page:
     """Reads bucket by bucket, then more and more buckets at once as long as they hold few rows."""
     below = query.below or first_id(datetime(datetime.now(UTC).year + 2, 1, 1, tzinfo=UTC))
-    since = max(query.since or _LOWEST_ID, _LOWEST_ID, key=sort_key)
+    since = max(query.since or LOWEST_ID, LOWEST_ID, key=sort_key)
     buckets = directory.between(bucket(below), bucket(since))
-    group, buckets = _take(buckets, 1)
+    group, buckets = take(buckets, 1)
     rows: list[Prediction] = []
     width, partitions = 1, 0
     while group:
         found, stopped_at = _read_group(connection, group, below, since, query.max_rows - len(rows))
         rows += found
-        partitions += len(group) * _most_shards(group)
+        partitions += len(group) * most_shards(group)
         if len(rows) >= query.max_rows:
             return build_page(rows[: query.max_rows], query, rows[query.max_rows - 1].id)
         if stopped_at:
@@ -35,30 +33,18 @@ def read_page(connection: Connection, directory: BucketDirectory, query: Query) 
             below, width = stopped_at, 1
             buckets = chain([entry for entry in group if entry.number <= bucket(below)], buckets)
         else:
-            below, width = min(below, _first_id_of(group[-1]), key=sort_key), min(2 * width, _MAX_WIDTH)
-        group, buckets = _take(buckets, width)
+            below, width = min(below, first_id_of(group[-1]), key=sort_key), min(2 * width, _MAX_WIDTH)
+        group, buckets = take(buckets, width)
         if group and partitions >= _MAX_PARTITIONS:
             return build_page(rows, query, below)
     return build_page(rows, query, None)
-
-
-def _take(buckets: Iterator[Bucket], width: int) -> tuple[list[Bucket], Iterator[Bucket]]:
-    """The next bucket, and more while they have at most `width` partitions together; and the remaining buckets."""
-    group: list[Bucket] = []
-    for entry in buckets:
-        if group and (len(group) + 1) * _most_shards([*group, entry]) > width:
-            return group, chain((entry,), buckets)
-        group.append(entry)
-        if len(group) * _most_shards(group) >= width:
-            break
-    return group, buckets
 
 
 def _read_group(
     connection: Connection, group: list[Bucket], below: UUID, since: UUID, max_rows: int
 ) -> tuple[list[Prediction], UUID | None]:
     """The newest rows of some buckets and, if there may be more rows, the id of the last one."""
-    shards = _most_shards(group)
+    shards = most_shards(group)
     # Ids fall into shards by chance, so one shard may hold more than its part: read twice that part.
     limit = min(max_rows, 2 * max_rows // (len(group) * shards) + 5)
     values = ([entry.number for entry in group], list(range(shards)), below, since, limit)
@@ -73,11 +59,3 @@ def _read_group(
         return rows, None
     stopped_at = max(cut_off, key=sort_key)
     return [row for row in rows if sort_key(row.id) >= sort_key(stopped_at)], stopped_at
-
-
-def _most_shards(group: list[Bucket]) -> int:
-    return max(entry.shards for entry in group)
-
-
-def _first_id_of(entry: Bucket) -> UUID:
-    return first_id(datetime.fromtimestamp(entry.number * BUCKET_SECONDS, UTC))

@@ -28,6 +28,9 @@ _STATEMENTS = {
     "list_buckets": "SELECT bucket, shards FROM {ks}.buckets WHERE year = ? AND bucket <= ? AND bucket >= ? LIMIT ?",
     "list": f"SELECT {_COLUMNS} FROM {{ks}}.predictions WHERE bucket IN ? AND shard IN ? AND id < ? AND id >= ?"
     " PER PARTITION LIMIT ?",
+    # The driver takes several times as long to read lists.
+    "scan": "SELECT timeuuidAsBlob(id), file_name, toJson(labels), toJson(scores), model_name, model_version"
+    " FROM {ks}.predictions WHERE bucket IN ? AND shard IN ? AND id < ? AND id >= ? PER PARTITION LIMIT ?",
 }
 
 

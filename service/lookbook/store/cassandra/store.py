@@ -1,7 +1,7 @@
 """Predictions in Cassandra."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from uuid import UUID
 
 from cassandra.cluster import ResponseFuture
@@ -13,7 +13,9 @@ from lookbook.store.cassandra.buckets import BucketDirectory
 from lookbook.store.cassandra.cluster import open_cluster
 from lookbook.store.cassandra.connection import Connection
 from lookbook.store.cassandra.page_reader import read_page
+from lookbook.store.cassandra.scanner import scan
 from lookbook.store.cassandra.statements import primary_key, statements, stored_prediction, to_prediction, to_row
+from lookbook.store.rows import Rows
 
 
 class CassandraStore:
@@ -78,6 +80,9 @@ class CassandraStore:
 
     def page(self, query: Query) -> Page:
         return read_page(self._connection, self._buckets, query)
+
+    def scan(self, since: UUID | None = None, until: UUID | None = None) -> Iterator[Rows]:
+        return scan(self._connection, self._buckets, since, until)
 
     def status(self) -> Status:
         return self._connection.status()

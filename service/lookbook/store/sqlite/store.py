@@ -3,13 +3,14 @@
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 from uuid import UUID
 
 from lookbook.prediction import Prediction, from_sort_key, sort_key
 from lookbook.store import KEY_SECONDS, MAX_ROWS, Page, Query, Status, build_page, deletion_key
+from lookbook.store.rows import BATCH_ROWS, Rows, build_rows, ids_of
 from lookbook.store.sqlite.database import Database
 from lookbook.store.sqlite.sweeper import Sweeper
 from lookbook.store.sqlite.writer import Writer
@@ -121,6 +122,22 @@ class SqliteStore:
                     break
         more = len(rows) == query.max_rows or count == limit
         return build_page(rows, query, from_sort_key(below) if more else None)
+
+    def scan(self, since: UUID | None = None, until: UUID | None = None) -> Iterator[Rows]:
+        below = sort_key(until) if until else _ABOVE_EVERY_KEY
+        lowest = sort_key(since) if since else b""
+        statement = (
+            f"SELECT {_COLUMNS} FROM predictions WHERE key < ? AND key >= ? AND (expires IS NULL OR expires > ?)"
+            f" ORDER BY key DESC LIMIT {BATCH_ROWS}"
+        )
+        while True:
+            with self._database.connection() as connection:
+                found = connection.execute(statement, (below, lowest, time.time())).fetchall()
+            if not found:
+                return
+            keys, *columns = zip(*found, strict=True)
+            below = keys[-1]
+            yield build_rows(ids_of(keys), columns)
 
     def status(self) -> Status:
         return Status(reached=True, available=True, failure=self._database.failure)

@@ -1,0 +1,81 @@
+"""Predictions as columns, for those who read the whole store. Tests: tests/unit/test_scan.py."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookbook.prediction import Prediction
+
+BATCH_ROWS = 20_000  # of one read
+
+# A sort_key() has the timestamp first. The same bytes stand in another order in UUID.bytes.
+_FROM_KEY = [4, 5, 6, 7, 2, 3, 0, 1, *range(8, 16)]
+_TO_KEY = [6, 7, 4, 5, 0, 1, 2, 3, *range(8, 16)]
+_VERSION, _SIGN = 0x10, 0x80
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Columns of one length, newest first. `ids` has 16 bytes for each, as UUID.bytes; labels are best first."""
+
+    ids: bytes
+    file_names: list[str]
+    labels: list[list[str]]
+    scores: list[list[float]]
+    model_names: list[str]
+    model_versions: list[str]
+
+    def __len__(self) -> int:
+        return len(self.file_names)
+
+    def predictions(self) -> Iterator[Prediction]:
+        """The same as objects, which takes several times as long."""
+        ids = (UUID(bytes=self.ids[start : start + 16]) for start in range(0, len(self.ids), 16))
+        columns = (ids, self.file_names, self.labels, self.scores, self.model_names, self.model_versions)
+        for id, file_name, labels, scores, *model in zip(*columns, strict=True):
+            yield Prediction(id, file_name, tuple(zip(labels, scores, strict=True)), *model)
+
+
+def build_rows(ids: bytes, columns: Iterable[Sequence[str]]) -> Rows:
+    """`columns` are file names, labels and scores as JSON arrays, model names, and model versions."""
+    file_names, labels, scores, names, versions = columns
+    return Rows(
+        ids,
+        list(file_names),
+        list(map(_labels, labels)),
+        json.loads(f"[{','.join(scores)}]"),
+        list(names),
+        list(versions),
+    )
+
+
+@lru_cache(10_000)
+def _labels(text: str) -> list[str]:
+    """Few combinations of labels are frequent."""
+    labels: list[str] = json.loads(text)
+    return labels
+
+
+def ids_of(keys: Iterable[bytes]) -> bytes:
+    """The ids with these sort keys."""
+    ids = _sixteens(b"".join(keys))[:, _FROM_KEY]
+    ids[:, 6] |= _VERSION
+    ids[:, 8:] ^= _SIGN
+    return ids.tobytes()
+
+
+def sort_keys(ids: bytes) -> NDArray[np.uint64]:
+    """A sort_key() for each id, as two numbers: shape (n, 2)."""
+    keys = np.ascontiguousarray(_sixteens(ids)[:, _TO_KEY])
+    keys[:, 0] &= 0x0F
+    keys[:, 8:] ^= _SIGN
+    return keys.view(">u8").astype(np.uint64)
+
+
+def _sixteens(joined: bytes) -> NDArray[np.uint8]:
+    return np.frombuffer(joined, np.uint8).reshape(-1, 16)
