@@ -56,7 +56,7 @@ pages: $(VENV)/testing ## measure the cost of a page at 1,000 and at 1,000,000 r
 reference: $(VENV)/testing ## write the pages of docs/reference that are made from the code
 	PYTHONPATH=model-init $(VENV)/bin/python -m tools.reference
 
-docs: $(DOCS)/docs ## build the documentation as a website in site/; a dead link fails it
+docs: $(DOCS)/docs ## build the documentation as a website in site/; a dead link fails the build
 	$(DOCS)/bin/python -m tools.website build/docs
 	$(DOCS)/bin/zensical build --clean --strict
 
@@ -75,12 +75,12 @@ rendered: ## render the chart's defaults into k8s/rendered.yaml
 	helm template lookbook charts/lookbook > k8s/rendered.yaml
 
 e2e: $(VENV)/testing ## test on the cluster that kubectl points to, with the container images loaded: make e2e E2E=smoke|install|faults|operation|docs
-	E2E=$(or $(E2E),all) $(VENV)/bin/python -m pytest --verbose $(or $(E2E_$(or $(E2E),all)),$(error E2E is one of smoke, install, faults, operation, docs))
+	E2E=$(or $(E2E),all) $(VENV)/bin/python -m pytest --verbose $(or $(E2E_$(or $(E2E),all)),$(error no tests named $(E2E): E2E must be smoke, install, faults, operation, or docs))
 
 power-loss: $(VENV)/testing ## cut the power of three Cassandra nodes and count what is lost (needs root, Docker, xfsprogs, and helm)
 	POWER=required $(VENV)/bin/python -m pytest --verbose tests/server/test_power_loss.py
 
-train: $(TRAINING)/training ## train and write the bundles: make train FASHION=DIR PHOTOS=DIR
+train: $(TRAINING)/training ## train and write the bundles: make train FASHION=DIR PHOTOS=DIR VERSION=1.2.3
 	training/train "$(TRAINING)/bin/python" "$(FASHION)" "$(PHOTOS)"
 
 lock: $(VENV)/testing ## renew the locked requirements from pyproject.toml and requirements.in

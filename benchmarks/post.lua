@@ -18,7 +18,7 @@ function init(args)
    failures = {}
 end
 
--- wrk itself counts only statuses from 400 on, and not each by itself.
+-- wrk itself counts only statuses of 400 and above, and does not tell them apart.
 function response(status)
    responses = responses + 1
    if status ~= 201 then

@@ -36,7 +36,7 @@ def dense(count: int, now: int) -> Sequence[int]:
 
 
 def with_gap(count: int, now: int) -> Sequence[int]:
-    """Twice a thousand rows per second, with a gap of half a year in between."""
+    """Two series of a thousand rows per second, with a gap of half a year in between."""
     return [*dense(count // 2, now - _GAP), *dense(count - count // 2, now)]
 
 

@@ -69,7 +69,7 @@ def serve(settings: Mapping[str, str], log: Path) -> Iterator[Server]:
 
 
 def _environment() -> dict[str, str]:
-    """This process's environment with those of Lookbook's settings that are about Cassandra, and no others."""
+    """This process's environment without Lookbook's settings, except for those of Cassandra."""
     return {
         name: value
         for name, value in os.environ.items()

@@ -36,7 +36,7 @@ from tests.support.places import CASSANDRA_PORT, CHART, CLOTHES, MLP
 from tests.support.requirements import lacking
 from tests.support.running import SERVICES, Service, until
 
-# These run alone: `make e2e` and `make power-loss`.
+# These run only on request, by `make e2e` and `make power-loss`.
 collect_ignore = [
     path
     for path, variable in {"e2e": "E2E", "server/test_power_loss.py": "POWER"}.items()

@@ -1,6 +1,6 @@
 """Draws the chart's dashboard with data from a Prometheus: `.venv-training/bin/python -m tools.dashboard URL TARGET`.
 
-It stands in for a screenshot of Grafana: panels, queries, and names come from the chart's file, the looks do not.
+It stands in for a screenshot of Grafana: panels, queries, and names come from the chart's file, but not the looks.
 """
 
 import argparse

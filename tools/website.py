@@ -1,7 +1,7 @@
-"""Prepares the pages for the site generator: `python -m tools.website TARGET`. Needs the standard library alone.
+"""Prepares the pages for the site generator: `python -m tools.website TARGET`. Needs only the standard library.
 
-Links in the repository lead to files, as GitHub shows them. On the site, links to pages outside of docs/ that the site
-includes lead to these, and links to other files lead to the project's address.
+Links in the repository lead to files, as GitHub shows them. The site also includes some pages from outside
+of docs/: links to those lead to the site's copy, and links to other files lead to the project's address.
 """
 
 import os
@@ -40,7 +40,7 @@ def prepared(source: Path, path: str, address: str) -> str:
 def _target(link: str, source: Path, path: str, address: str) -> str:
     file = (source.parent / link).resolve()
     if not file.exists():
-        return link  # for the generator to complain
+        return link  # the generator reports it as dead
     name = str(file.relative_to(ROOT))
     if name in INCLUDED or file.is_relative_to(DOCS):
         target = INCLUDED.get(name) or os.path.relpath(file, DOCS)

@@ -152,7 +152,8 @@ def table(sets: Mapping[str, Mapping[str, Any]]) -> str:
             error = f"{figures['calibration_error']:.3f} ({figures['calibration_error_above_chance']:+.3f})"
         else:
             top = f"{figures['mean_top_score']:.2f}"
-        lines.append(f"| {name.replace('_', ' ')} | {figures['pictures']} | {accuracy} | {error} | {top} |")
+        title = name.replace("of_the_labels_", "of_the_labels:_").replace("_", " ")
+        lines.append(f"| {title} | {figures['pictures']} | {accuracy} | {error} | {top} |")
     return "\n".join(lines)
 
 

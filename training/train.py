@@ -184,7 +184,7 @@ def main() -> None:
         type=int,
         choices=range(len(TEST_FOLDS)),
         default=0,
-        help="senders kept for testing (default %(default)s)",
+        help="number of the split: which senders are kept for testing (default %(default)s)",
     )
     options = parser.parse_args()
     if options.name == "lookbook-clothes" and not options.photos:

@@ -42,7 +42,7 @@ class BundleReference:
 
 
 def download(reference: BundleReference, draft: Path, wait: float) -> str:
-    """Write the verified bundle to `draft`; its digest.
+    """Write the verified bundle to `draft`; returns its digest.
 
     Tries again for up to `wait` seconds while the source is unreachable or does not have the bundle.
     """

@@ -22,7 +22,7 @@ class Refused(LookbookError):
 
 
 class BundleNotFound(LookbookError):
-    """The bundle, or a file of it, is not there."""
+    """The bundle, or one of its files, does not exist."""
 
     exit_code = 3
 
@@ -34,7 +34,7 @@ class DigestMismatch(LookbookError):
 
 
 class DiskFull(LookbookError):
-    """There is no space left to write to."""
+    """There is no space left on the volume."""
 
     exit_code = 5
 
@@ -67,7 +67,7 @@ def exit_code_of(error: BaseException) -> int:
 
 
 def report(error: Exception) -> int:
-    """Write the error as one line to stderr and to a pod's termination message; its exit code."""
+    """Write the error as one line to stderr and to a pod's termination message; returns its exit code."""
     line = "model-init: " + " ".join(str(error).split())
     print(line, file=sys.stderr)
     try:

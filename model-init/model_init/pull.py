@@ -14,7 +14,7 @@ READY = "READY"
 
 
 def pull(reference: BundleReference, into: Path, wait: float) -> str:
-    """Put the bundle into `into`/bundle and then, last of all, its digest into `into`/READY; a line for people.
+    """Put the bundle into `into`/bundle and then, last of all, its digest into `into`/READY; returns a line for people.
 
     Waits up to `wait` seconds for a source that is unreachable or does not have the bundle yet.
     """

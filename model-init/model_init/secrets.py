@@ -17,17 +17,17 @@ TIMEOUT = 10  # seconds, for each call of the API
 
 
 def create_secrets(usernames: Mapping[str, str], labels: Mapping[str, str]) -> list[str]:
-    """Create the Secrets (name -> username) that do not exist; a line for people about each."""
+    """Create the Secrets (name -> username) that do not exist; returns a line for people about each."""
     try:
         load_incluster_config()
         api, namespace = CoreV1Api(), NAMESPACE.read_text().strip()
         return [_create(api, namespace, name, username, {**LABELS, **labels}) for name, username in usernames.items()]
     except ApiException as error:
         raise Refused(
-            f"the Kubernetes API responded {error.status}: {_message(error)}: check the Role of the schema Job"
+            f"the Kubernetes API responded with {error.status}: {_message(error)}: check the Role of the schema Job"
         ) from error
     except (ConfigException, HTTPError) as error:
-        raise Refused(f"cannot use the Kubernetes API: {error}") from error
+        raise Refused(f"cannot use the Kubernetes API: {error}: check the token and the network of this pod") from error
 
 
 def _create(api: CoreV1Api, namespace: str, name: str, username: str, labels: dict[str, str]) -> str:

@@ -60,7 +60,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         try:
             self._listener = bind_socket(bind)
         except OSError as error:
-            raise Refused(f"cannot listen on {bind}: {error.strerror}") from error
+            raise Refused(f"cannot listen on {bind}: {error.strerror}: choose another address or port") from error
         super().__init__()
 
     def load_config(self) -> None:

@@ -52,7 +52,7 @@ class Volume:
                 yield Path(folder) / "bundle"
 
     def contains(self, bundle: Bundle) -> bool:
-        """Whether this bundle is published and intact; another one of the same version raises Refused."""
+        """Whether this bundle is published and intact; raises Refused if the version is there with other content."""
         folder = self._folder(bundle)
         try:
             digest = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""Installations and upgrades as an API server accepts them; what then runs is the business of tests/e2e."""
+"""Installations and upgrades as an API server accepts them; tests/e2e tests what then runs."""
 
 import subprocess
 import tarfile

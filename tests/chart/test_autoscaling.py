@@ -1,4 +1,4 @@
-"""Who decides how many pods there are, and by what."""
+"""Who sets the number of pods, and by which metrics."""
 
 import json
 from typing import Any

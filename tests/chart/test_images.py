@@ -42,7 +42,7 @@ def test_one_registry_serves_all_images() -> None:
 
 
 def test_global_pull_secrets_are_added_once() -> None:
-    """A parent chart may write them as names alone."""
+    """A parent chart may list only their names."""
     secrets = ("--set-json", 'imagePullSecrets=[{"name": "own"}, {"name": "shared"}]')
     items = render("--set-json", 'global.imagePullSecrets=["y", {"name": "shared"}]', *secrets)
     for name, spec in pod_specs(items):

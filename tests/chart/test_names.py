@@ -9,7 +9,7 @@ import yaml
 from tests.support.chart import Object, helm_template, named, render, schema_job
 from tests.support.places import CHART
 
-# Names become labels of pods, which have at most 63 characters; that of a StatefulSet does with a revision.
+# Names become labels of pods, which have at most 63 characters; a StatefulSet's name gets a revision appended.
 LONGEST = 63
 REVISION = "-0123456789"
 
@@ -63,7 +63,7 @@ def test_the_monitoring_follows_the_name() -> None:
     rules = named(items, "PrometheusRule", "shop")["spec"]["groups"][0]["rules"]
     assert all('namespace="default", ' in rule["expr"] for rule in rules)
     assert all('service="shop"' in rule["expr"] or 'job_name=~"shop-schema-' in rule["expr"] for rule in rules)
-    # Helm knows the release, whatever its objects are called.
+    # Helm knows the release by its name, no matter what its objects are named.
     assert "helm rollback lookbook --namespace default." in str(rules)
 
 

@@ -1,4 +1,4 @@
-"""What every pod is allowed and what it asks for."""
+"""What every pod may do, and which resources it requests."""
 
 from tests.support.chart import containers, named, pod_specs, render, schema_job
 from tests.support.places import CHART

@@ -27,7 +27,7 @@ def test_nothing_immutable_changes_with_the_version(values: list[object], next_c
 
 
 def test_values_of_0_1_0_render_as_the_defaults(tmp_path: Path) -> None:
-    """As with helm upgrade --reuse-values, where the new templates get no other defaults than the old ones."""
+    """As with helm upgrade --reuse-values, where the new templates get the old defaults."""
     chart = tmp_path / "lookbook"
     shutil.copytree(CHART, chart)
     shutil.copy(DEFAULTS, chart / "values.yaml")

@@ -34,7 +34,7 @@ def paths(values: Object, prefix: str = "") -> dict[str, object]:
 
 
 def of_this_chart(names: Iterable[str]) -> set[str]:
-    """Without what resources and images have in them."""
+    """The paths without those inside resources and images."""
     return {name for name in names if not re.search(r"\bresources\.|\bimages\.\w+\.", name)}
 
 

@@ -21,7 +21,7 @@ _took: dict[str, tuple[str, float]] = {}
 
 @pytest.fixture(scope="module")
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """A namespace of the module's own, removed afterwards with all in it."""
+    """A namespace for the module, removed with everything in it afterward."""
     made = Cluster(f"e2e-{request.module.__name__.rpartition('_')[2]}")
     _clusters.append(made)
     made.create()
@@ -44,7 +44,7 @@ def upgrade(cluster: Cluster) -> Callable[..., str]:
 
 @pytest.fixture
 def defaults(cluster: Cluster, upgrade: Callable[..., str]) -> None:
-    """The release with the tests' options, whole and serving, whatever an earlier test left behind."""
+    """The release with the tests' options, complete and serving, no matter what an earlier test left behind."""
     if not cluster.is_whole(service=2, models=1, cassandra=1):
         upgrade("--force-conflicts")
         cluster.until_whole(service=2, models=1, cassandra=1)
@@ -53,7 +53,7 @@ def defaults(cluster: Cluster, upgrade: Callable[..., str]) -> None:
 
 @pytest.fixture(scope="module")
 def walk(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
-    """Runs blocks of a page of docs/ in the module's namespace, in a folder where files may be given."""
+    """Runs blocks of a page of docs/ in the module's namespace, in a folder with the given files."""
     folder = checkout(tmp_path_factory.mktemp("docs"))
     config = folder / "kubeconfig"
     config.write_text(run("kubectl", "config", "view", "--raw", "--flatten"))
@@ -93,12 +93,14 @@ def _leave_logs(cluster: Cluster, folder: Path) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    lines = ["| test | outcome | seconds, with setting up and removing |", "| --- | --- | --: |"]
+    lines = ["| test | outcome | seconds, including setup and teardown |", "| --- | --- | --: |"]
     lines += [f"| `{name}` | {outcome} | {seconds:.0f} |" for name, (outcome, seconds) in _took.items()]
     lines.append(f"| all | | {sum(seconds for _, seconds in _took.values()):.0f} |")
     terminalreporter.write_line("\n".join(lines))
     group = os.environ.get("E2E")
     if _took and group in GROUPS:
         (RESULTS / f"{group}.md").write_text(
-            f"The last run of `make e2e E2E={group}`, {date.today()}, written by it.\n\n" + "\n".join(lines) + "\n"
+            f"Results of the last `make e2e E2E={group}`, which wrote this file on {date.today()}.\n\n"
+            + "\n".join(lines)
+            + "\n"
         )

@@ -1,4 +1,4 @@
-"""The pages' commands for a cluster, run as they stand there."""
+"""The commands for a cluster on the pages of docs/, run exactly as written."""
 
 import base64
 import functools
@@ -65,8 +65,8 @@ def test_a_model_rolled_out_and_back(walk: Callable[..., str]) -> None:
         served()
     nothing_failed(running)
     # The command that the page gives is the one that publish prints.
-    (line,) = [line for line in printed.splitlines() if "roll it out: " in line]
-    words = line.partition("roll it out: ")[2].split()
+    (line,) = [line for line in printed.splitlines() if line.startswith("to roll it out")]
+    words = line.partition(": ")[2].split()
     assert {word for word in words if not word.startswith(("--namespace", "e2e-"))} <= set(
         (ROOT / "docs/how-to/models.md").read_text().split()
     )

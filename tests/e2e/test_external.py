@@ -1,4 +1,4 @@
-"""docs/how-to/cluster.md: a Cassandra with TLS that is not the chart's, a claim that pods share, tokens."""
+"""docs/how-to/cluster.md: your own Cassandra with TLS, a shared models volume, and tokens."""
 
 import base64
 from collections.abc import Callable
@@ -46,7 +46,7 @@ RING = {
 
 @pytest.fixture(scope="module")
 def ring(cluster: Cluster) -> str:
-    """The address of a node that speaks TLS alone, with the page's keyspace and roles; one node holds one copy."""
+    """The address of a node that accepts only TLS, with the keyspace and roles from the page, but one copy."""
     cluster.core.create_namespaced_pod(cluster.namespace, RING)
 
     def cql(statements: str, ok: bool = True) -> str:
@@ -60,7 +60,7 @@ def ring(cluster: Cluster) -> str:
 
 @pytest.fixture(scope="module")
 def page_values(ring: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page's values, but for what is not on kind."""
+    """The values from the page, without what kind does not have."""
     text = block(PAGE, "yaml")
     for old, new in {
         "imageRegistry: registry.example": 'imageRegistry: ""',
@@ -76,7 +76,7 @@ def page_values(ring: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_ring_and_models_of_one_s_own(
+def test_your_own_ring_and_models(
     cluster: Cluster, upgrade: Callable[..., str], walk: Callable[..., str], page_values: Path, tmp_path: Path
 ) -> None:
     files = {"ca.crt": cluster.kubectl("exec", "ring", "--", "cat", "/tmp/ca.crt")}
@@ -88,9 +88,10 @@ def test_a_ring_and_models_of_one_s_own(
     with cluster.shared_models("models"):
         upgrade("--values", page_values)
         assert not cluster.pods("cassandra") + cluster.pods("models")
-        with requests.Session() as client, (PHOTOS / "shirt.jpg").open("rb") as picture:
+        with requests.Session() as client, (PHOTOS / "shirt.jpg").open("rb") as image:
             assert client.get(f"{URL}/v1/predictions", timeout=10).status_code == 401
             client.headers["Authorization"] = f"Bearer {base64.b64decode(tokens).decode()}"
-            answer = client.post(f"{URL}/v1/predictions", files={"image": picture}, timeout=10)
-            assert answer.json()["label"] == "Shirt"
-            assert client.get(urljoin(answer.url, answer.headers["Location"]), timeout=10).json() == answer.json()
+            response = client.post(f"{URL}/v1/predictions", files={"image": image}, timeout=10)
+            assert response.json()["label"] == "Shirt"
+            stored = client.get(urljoin(response.url, response.headers["Location"]), timeout=10)
+            assert stored.json() == response.json()

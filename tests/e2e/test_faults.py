@@ -1,4 +1,4 @@
-"""Three Cassandra nodes, and what may befall them and the rest, under load."""
+"""Three Cassandra nodes under load, while nodes and pods fail or restart."""
 
 import base64
 from collections.abc import Callable
@@ -16,7 +16,7 @@ RING = f"statefulset/{RELEASE}-cassandra"
 
 @pytest.fixture(autouse=True)
 def release(cluster: Cluster, upgrade: Callable[..., str]) -> None:
-    """Whole, whatever an earlier test left behind."""
+    """The release, complete no matter what an earlier test left behind."""
     counts = {"service": 2, "models": 1, "cassandra": NODES}
     if not cluster.is_whole(**counts):
         upgrade("--values", CHART / "ci/ha-values.yaml", "--force-conflicts", **SMALL)
@@ -60,7 +60,7 @@ def test_a_pod_deleted(cluster: Cluster, component: str) -> None:
 
 
 def test_each_node_drained(cluster: Cluster) -> None:
-    """Volumes stay on their node: the pods of Cassandra and of the models wait for it to come back."""
+    """Volumes stay on their node: the Cassandra and models pods wait until it is back."""
     with load() as running:
         for node in cluster.workers():
             with cluster.cordoned(node):
@@ -83,7 +83,7 @@ def test_one_node_of_three_down(cluster: Cluster) -> None:
 
 
 def test_a_lost_volume(cluster: Cluster) -> None:
-    """The first node's, which the others know as their seed."""
+    """The volume of the first node, which is the seed of the others."""
     with load() as running:
         lost = next(pod for pod in cluster.pods("cassandra") if pod.metadata.name.endswith("-0"))
         with cluster.cordoned(lost.spec.node_name):
@@ -91,18 +91,18 @@ def test_a_lost_volume(cluster: Cluster) -> None:
             cluster.follow("lost-volume")
         cluster.follow("lost-volume-joined")
         cluster.until_ready("cassandra", NODES)
-    # Three nodes' work on a few cores: some answers are late, but none that was given is lost.
+    # Three nodes share a few cores: some requests time out, but no acknowledged prediction is lost.
     assert running.codes[201] > 0.9 * sum(running.codes.values()), running.codes
     assert set(running.codes) <= {201, 503}, running.failures[:10]
 
 
-def away_and_back(cluster: Cluster, take: Callable[[], object], give: Callable[[], object]) -> None:
-    """503s alone and no false 2xx while a quorum lacks; service within ten seconds of its return."""
+def check_outage(cluster: Cluster, begin: Callable[[], object], end: Callable[[], object]) -> None:
+    """Without a quorum, requests get 503 and nothing is falsely acknowledged; service resumes in ten seconds."""
     before = restarts(cluster)
     with load() as running:
-        take()
+        begin()
         until(lambda: running.codes[503] > 50, 120)
-        give()
+        end()
         until(lambda: len(cluster.ready("cassandra")) >= 2, 240)
         back, stored = running.seconds, len(running.stored)
         until(lambda: len(running.stored) > stored, 10)
@@ -114,7 +114,7 @@ def away_and_back(cluster: Cluster, take: Callable[[], object], give: Callable[[
 
 
 def test_two_nodes_of_three_down(cluster: Cluster) -> None:
-    away_and_back(cluster, lambda: cluster.scale(RING, 1), lambda: cluster.scale(RING, NODES))
+    check_outage(cluster, lambda: cluster.scale(RING, 1), lambda: cluster.scale(RING, NODES))
 
 
 def test_all_nodes_deleted_at_once(cluster: Cluster) -> None:
@@ -122,4 +122,4 @@ def test_all_nodes_deleted_at_once(cluster: Cluster) -> None:
         for pod in cluster.pods("cassandra"):
             cluster.delete_pod(pod.metadata.name, grace_period_seconds=0)
 
-    away_and_back(cluster, delete, lambda: None)
+    check_outage(cluster, delete, lambda: None)

@@ -1,4 +1,4 @@
-"""The chart's defaults: what is installed, what uninstalling leaves, and how a release comes back."""
+"""The chart's defaults: what is installed, what an uninstall keeps, and what a new installation finds."""
 
 from collections.abc import Callable
 
@@ -48,14 +48,14 @@ def test_the_schema_job_can_run_again_and_changes_nothing(cluster: Cluster, upgr
 
     until(done, 120)
     after = {secret.metadata.uid for secret in cluster.core.list_namespaced_secret(cluster.namespace).items}
-    assert before < after  # Helm's record of the upgrade has come, nothing else has changed
+    assert before < after  # only Helm's record of the upgrade is new
     assert classify() == "Shirt"
 
 
-def test_the_notes_say_how_to_try_it_and_who_reads_everything(cluster: Cluster) -> None:
+def test_the_notes_say_how_to_try_it_and_who_has_access(cluster: Cluster) -> None:
     notes = cluster.helm("get", "notes", RELEASE)
     assert "curl -F image=@photo.jpg http://127.0.0.1:8080/api/tasks/upload" in notes
-    assert "Anyone who can reach the Service lookbook can read and add predictions" in notes
+    assert "Anyone who can reach the Service lookbook can read, add, and delete predictions" in notes
 
 
 @pytest.mark.parametrize(("image", "megabytes"), [("service", 350), ("modelInit", 260)])
@@ -63,7 +63,7 @@ def test_images_are_small(image: str, megabytes: int) -> None:
     assert int(docker("image", "inspect", "--format={{.Size}}", default_image(image))) <= megabytes * 1_000_000
 
 
-def test_a_lone_cassandra_writes_at_once_and_asks_for_passwords(cluster: Cluster) -> None:
+def test_a_single_cassandra_node_syncs_each_write_and_requires_passwords(cluster: Cluster) -> None:
     text = cluster.kubectl(
         "exec", f"{RELEASE}-cassandra-0", "--container=cassandra", "--", "cat", "/etc/cassandra/cassandra.yaml"
     )
@@ -73,7 +73,7 @@ def test_a_lone_cassandra_writes_at_once_and_asks_for_passwords(cluster: Cluster
     assert "CassandraAuthorizer" in str(settings["authorizer"])
 
 
-def test_cassandra_s_first_superuser_is_locked_out(cluster: Cluster) -> None:
+def test_the_default_superuser_of_cassandra_cannot_log_in(cluster: Cluster) -> None:
     output = cluster.kubectl(
         "exec",
         f"{RELEASE}-cassandra-0",
@@ -106,7 +106,7 @@ def test_a_stray_pod_reaches_neither_cassandra_nor_the_models(cluster: Cluster) 
     image = cluster.ready("service")[0].spec.containers[0].image
     output = cluster.stray("stray", image, _CONNECT.format(targets=[*targets, (RELEASE, 80)]))
     assert [line.split()[0] for line in output.splitlines()] == ["refused"] * 3 + ["open"]
-    # The same connections from a pod with the service's labels, so that it is the policy that refused.
+    # A pod with the service's labels can connect, which shows that the policy refused the first pod.
     labels = cluster.ready("service")[0].metadata.labels | {"pod-template-hash": "none"}
     allowed, forbidden = [targets[0], targets[2]], [targets[1], ("kubernetes.default", 443)]
     output = cluster.stray("not-stray", image, _CONNECT.format(targets=allowed + forbidden), labels)
@@ -139,14 +139,14 @@ KEPT = {
 
 
 def leftovers(cluster: Cluster) -> set[str]:
-    """What is in the namespace beside what every namespace has."""
+    """What is in the namespace besides what every namespace has."""
     kinds = "all,secrets,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,pvc"
     names = cluster.kubectl("get", kinds, "--output=name").split()
     return set(names) - {"configmap/kube-root-ca.crt", "serviceaccount/default"}
 
 
 def test_a_lost_secret(cluster: Cluster, upgrade: Callable[..., str]) -> None:
-    """Uninstall keeps the data; without its Secrets one line says how to get in, and the way works."""
+    """If the data is kept but its Secrets are lost, the schema Job says what to do, and that works."""
     assert classify() == "Shirt"
     kept = ids()
     cluster.helm("uninstall", RELEASE, "--wait")
@@ -155,7 +155,7 @@ def test_a_lost_secret(cluster: Cluster, upgrade: Callable[..., str]) -> None:
         cluster.core.delete_namespaced_secret(f"{RELEASE}-cassandra-{name}", cluster.namespace)
     cluster.delete_schema_job()
     upgrade(wait=False)
-    until(lambda: "see 'A lost Secret'" in cluster.schema_log(), 120)
+    until(lambda: "see 'Replace a lost Secret'" in cluster.schema_log(), 120)
     cluster.follow("lost-secret")
     cluster.until_rolled_out()
     served()
@@ -163,7 +163,7 @@ def test_a_lost_secret(cluster: Cluster, upgrade: Callable[..., str]) -> None:
     assert classify() == "Shirt"
 
 
-def test_installed_again_yesterday_s_answers_are_there(cluster: Cluster, upgrade: Callable[..., str]) -> None:
+def test_a_new_installation_has_the_earlier_predictions(cluster: Cluster, upgrade: Callable[..., str]) -> None:
     assert classify() == "Shirt"
     kept = ids()
     cluster.helm("uninstall", RELEASE, "--wait")

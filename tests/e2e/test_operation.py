@@ -1,4 +1,4 @@
-"""What people do to a running release: scale it, and give it other models."""
+"""Operating a running release: scaling it, and rolling out models."""
 
 import json
 import shutil
@@ -33,7 +33,7 @@ def version_served() -> str:
 
 @pytest.fixture
 def two_pods(cluster: Cluster, upgrade: Callable[..., str]) -> None:
-    """Two pods of the shipped model, a number that is Helm's, whatever an earlier test left behind."""
+    """Two pods with the shipped model, without autoscaling, no matter what an earlier test left behind."""
     upgrade("--force-conflicts", autoscaling__enabled=False, replicas=2)
     cluster.until_whole(service=2, models=1, cassandra=1)
     served()
@@ -41,7 +41,7 @@ def two_pods(cluster: Cluster, upgrade: Callable[..., str]) -> None:
 
 @pytest.fixture
 def autoscaled(cluster: Cluster, upgrade: Callable[..., str]) -> None:
-    """At the autoscaler's least, whatever an earlier test left behind."""
+    """The autoscaler's smallest number of pods, no matter what an earlier test left behind."""
     upgrade("--force-conflicts")
     cluster.until_whole(service=2, models=1, cassandra=1)
     served()
@@ -49,7 +49,7 @@ def autoscaled(cluster: Cluster, upgrade: Callable[..., str]) -> None:
 
 @pytest.fixture
 def rate(cluster: Cluster) -> Callable[[float], float]:
-    """Requests a second that use this share of the autoscaler's target on two pods, as this machine is now."""
+    """Requests per second that use a share of the autoscaler's target on two pods, measured now on this machine."""
     before = cluster.cpu_seconds("service")
     with load(at_least=15) as running:
         pass
@@ -59,7 +59,7 @@ def rate(cluster: Cluster) -> Callable[[float], float]:
 
 @pytest.fixture
 def version(tmp_path: Path) -> Callable[..., tuple[Path, str]]:
-    """A bundle like the shipped one under another version, and its digest."""
+    """Makes a bundle like the shipped one with another version; returns its folder and its digest."""
 
     def make(number: str) -> tuple[Path, str]:
         folder = tmp_path / number
@@ -80,14 +80,14 @@ def test_autoscaling_switched_on_over_a_live_release(cluster: Cluster, upgrade: 
         upgrade()
         cluster.until_ready("service", 2)
     nothing_failed(running)
-    # And back: Helm owns the number of pods again.
+    # If autoscaling is turned off, Helm owns the number of pods again.
     upgrade(autoscaling__enabled=False, replicas=3)
     assert replicas(cluster) == 3
 
 
 @pytest.mark.usefixtures("two_pods")
 def test_autoscaling_switched_on_without_losing_a_pod(cluster: Cluster, upgrade: Callable[..., str]) -> None:
-    """As the chart's README says: a number that kubectl has set stays."""
+    """A number of pods that kubectl has set stays, as the chart's README says."""
     cluster.scale(f"deployment/{RELEASE}", 4)
     upgrade(wait=False)
     assert replicas(cluster) == 4
@@ -98,7 +98,7 @@ def test_autoscaling_switched_on_without_losing_a_pod(cluster: Cluster, upgrade:
 def test_pods_come_with_load_and_go_with_it(
     cluster: Cluster, upgrade: Callable[..., str], next_chart: Path, rate: Callable[[float], float]
 ) -> None:
-    """An upgrade to the next chart meanwhile leaves their number alone."""
+    """An upgrade to the next chart does not change the number of pods."""
     with load(rate=rate(2.0)):
         until(lambda: len(cluster.ready("service")) > 2, 240)
         # Of the next release there is only the chart.
@@ -138,7 +138,7 @@ def test_a_new_version_under_load_and_back(
         upgrade(model__version="9.0.0", model__digest=digest)
         cluster.until_rolled_out()
         until(lambda: "9.0.0" in running.stored.values(), 60)
-        # A pod on its way out serves for the seconds in which the nodes still send it connections.
+        # A pod that is being deleted still serves for some seconds, while nodes still send it connections.
         until(lambda: version_served() == "9.0.0")
         cluster.helm("rollback", RELEASE, "--wait")
         cluster.until_rolled_out()
@@ -157,7 +157,7 @@ def test_a_published_version_never_changes(cluster: Cluster, version: Callable[.
 
 
 def stuck(cluster: Cluster, reason: str) -> bool:
-    """A pod's init container says why it does not go on, where `kubectl describe` shows it."""
+    """Whether `kubectl describe` shows this reason why a pod's init container failed."""
     described = cluster.kubectl("describe", "pods", "--selector", "app.kubernetes.io/component=service")
     return any(reason in line for line in described.splitlines() if "Message:" in line)
 
@@ -170,7 +170,7 @@ SWAP = "open('{0}/model.json', 'a').write(' ')"
 def test_a_bad_version_stops_the_rollout(
     cluster: Cluster, upgrade: Callable[..., str], version: Callable[..., tuple[Path, str]]
 ) -> None:
-    """One that is not there, one with a flipped byte, one swapped behind the pinned digest."""
+    """A version that does not exist, one with a flipped byte, and one whose digest is not the pinned one."""
     before = {pod.metadata.name for pod in cluster.ready("service")}
 
     def try_and_go_back(number: str, digest: str, reason: str) -> None:
@@ -198,7 +198,7 @@ def test_a_bad_version_stops_the_rollout(
 
 
 @pytest.mark.usefixtures("two_pods")
-def test_pods_serve_on_while_the_models_are_unavailable(cluster: Cluster) -> None:
+def test_pods_keep_serving_while_the_models_are_unavailable(cluster: Cluster) -> None:
     with load() as running:
         cluster.scale(f"deployment/{RELEASE}-models", 0)
         until(lambda: not cluster.pods("models"))

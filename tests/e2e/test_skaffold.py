@@ -1,4 +1,4 @@
-"""`skaffold dev`: code is copied into the running pod as it changes, and served."""
+"""`skaffold dev`: changed code is copied into the running pod, which then serves it."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from tests.support.cluster import RELEASE, Cluster
 from tests.support.places import ROOT
 from tests.support.running import error_code, until
 
-# skaffold.yaml and what it names.
+# skaffold.yaml and the files that it uses.
 FILES = ("skaffold.yaml", ".dockerignore", "Dockerfile", "requirements.txt")
 FOLDERS = ("charts", "model-init", "models", "service")
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("skaffold"), reason="no skaffol
 def checkout(tmp_path: Path) -> Path:
     """A copy of this checkout, to be edited."""
     if not config.list_kube_config_contexts()[1]["name"].startswith("kind-"):
-        pytest.skip("skaffold.yaml pushes no image: this wants a kind cluster")
+        pytest.skip("skaffold.yaml does not push images: use a kind cluster")
     folder = tmp_path / "checkout"
     for name in FOLDERS:
         shutil.copytree(ROOT / name, folder / name)
@@ -37,10 +37,10 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def url(cluster: Cluster, checkout: Path) -> Iterator[str]:
-    """Where a release under `skaffold dev` answers."""
-    # Elsewhere: Skaffold waits until nothing has changed in the checkout for a while.
+    """The URL of a release that `skaffold dev` runs."""
+    # Outside of the checkout: Skaffold waits until nothing in the checkout has changed for a while.
     log = checkout.parent / "skaffold.log"
-    # Helm finds Skaffold's post-renderer where plugins are by default.
+    # Helm finds Skaffold's post-renderer in the default folder of plugins.
     environment = {name: value for name, value in os.environ.items() if name != "HELM_PLUGINS"}
     command = ["skaffold", "dev", "--profile=dev", f"--namespace={cluster.namespace}", "--update-check=false"]
     with log.open("w") as out, subprocess.Popen(command, cwd=checkout, env=environment, stdout=out, stderr=out) as dev:
@@ -54,7 +54,7 @@ def url(cluster: Cluster, checkout: Path) -> Iterator[str]:
             dev.wait(120)
 
 
-def test_an_edit_is_served_by_the_pod_that_runs(cluster: Cluster, checkout: Path, url: str) -> None:
+def test_an_edit_is_served_by_the_running_pod(cluster: Cluster, checkout: Path, url: str) -> None:
     refused = f"{url}/v1/predictions?limit=0"
     until(lambda: error_code(refused) == "invalid_request")
     before = cluster.ready("service")

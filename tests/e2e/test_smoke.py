@@ -1,4 +1,4 @@
-"""Installed, served, upgraded: what each change must leave working."""
+"""Install, classify, upgrade: what must work after each change."""
 
 import json
 import urllib.request
@@ -17,8 +17,8 @@ def test_installed_and_served_within_75_seconds(cluster: Cluster) -> None:
         with cluster.forwarded(f"svc/{RELEASE}", 80) as url:
             request = urllib.request.Request(f"{url}/v1/predictions", (PHOTOS / "shirt.jpg").read_bytes())
             request.add_header("Content-Type", "image/jpeg")
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                assert json.load(answer)["label"] == "Shirt"
+            with urllib.request.urlopen(request, timeout=10) as response:
+                assert json.load(response)["label"] == "Shirt"
 
     cluster.helm("uninstall", RELEASE, "--ignore-not-found", "--wait")
     assert seconds_of(install) < 75

@@ -1,4 +1,4 @@
-"""A browser, a service, and visits of the one to the other."""
+"""A browser, a service, and a fixture that opens the service's page in the browser."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""The service and model-init on machines with IPv6 alone, IPv4 alone, and both."""
+"""The service and model-init on machines with only IPv6, only IPv4, and both."""
 
 import socket
 import subprocess

@@ -1,4 +1,4 @@
-"""The real server while what it only keeps beside its work fails: a full disk for temporary files, for example."""
+"""The real server when something that it can do without fails, such as the disk for temporary files."""
 
 import os
 import signal
@@ -56,7 +56,7 @@ def fill(disk: Path) -> None:
 
 
 def request_everything(service: Service) -> None:
-    """As many routes, methods and statuses as there are, each of which is counted."""
+    """Request every route, method, and status, each of which is counted."""
     for path in PATHS:
         for method in ("GET", "POST", "DELETE", "OPTIONS"):
             assert requests.request(method, f"{service.url}{path}", timeout=5).status_code < 500
@@ -70,7 +70,7 @@ def kill_worker(service: Service) -> None:
 
 
 def has_ended(pid: int) -> bool:
-    """Whether all threads of a process have ended that its parent has not waited for yet."""
+    """Whether all threads of a process have ended, even if its parent has not waited for it yet."""
     # The first thread can be a zombie while others still hold the files. The command's name, in parentheses, may hold
     # anything: see proc_pid_stat(5).
     state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

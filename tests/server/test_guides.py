@@ -1,4 +1,4 @@
-"""The how-to guides: their commands, run as they stand there."""
+"""The commands of the how-to guides, run exactly as written."""
 
 import getpass
 import os
@@ -96,7 +96,7 @@ def role(cassandra_session: Session, cassandra: Settings) -> Iterator[str]:
     name = f"test_{uuid4().hex[:12]}"
     cassandra_session.execute(f"CREATE ROLE {name} WITH PASSWORD = 'old' AND LOGIN = true", timeout=30)
     cassandra_session.execute(f"GRANT ALL ON KEYSPACE {cassandra.cassandra_keyspace} TO {name}", timeout=30)
-    # Cassandra changes a password once in five seconds at most.
+    # Cassandra changes a password at most once in five seconds.
     changeable = time.monotonic() + 5
     until(lambda: time.monotonic() > changeable)
     yield name
@@ -146,7 +146,7 @@ def test_a_bearer_token_changed(tmp_path: Path, serve: Callable[..., Service]) -
 
 @pytest.fixture
 def suffix(cassandra_session: Session) -> Iterator[str]:
-    """Of a keyspace and two roles that the test makes."""
+    """The suffix of a keyspace and two roles that the test makes."""
     suffix = uuid4().hex[:12]
     yield suffix
     for made in ("KEYSPACE IF EXISTS lookbook", "ROLE IF EXISTS lookbook_admin", "ROLE IF EXISTS lookbook_service"):
@@ -154,7 +154,7 @@ def suffix(cassandra_session: Session) -> Iterator[str]:
 
 
 @pytest.mark.cassandra
-def test_the_roles_of_a_real_cluster_have_rights_enough(
+def test_the_roles_of_a_real_cluster_have_enough_rights(
     serve: Callable[..., Service], cassandra: Settings, cassandra_session: Session, suffix: str
 ) -> None:
     cql = block(DOCS / "how-to/cluster.md", "cql").replace("'dc1': 3", "'datacenter1': 1")

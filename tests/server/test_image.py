@@ -35,7 +35,7 @@ def volume() -> Iterator[str]:
 
 @pytest.fixture
 def start(volume: str) -> Iterator[Callable[..., str]]:
-    """Starts a container as the README says, with further options; its address, once it is ready."""
+    """Starts a container as the README says, with further options; returns its address once it is ready."""
     (command,) = re.findall(r"^docker (run .*)", (ROOT / "README.md").read_text(), re.MULTILINE)
     words = command.replace("127.0.0.1:8080:", "127.0.0.1::").replace("lookbook:/data", f"{volume}:/data").split()
     started: list[str] = []

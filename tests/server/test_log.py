@@ -109,7 +109,7 @@ def redirected(to: str) -> tuple[str, ...]:
 
 
 def check_serves(service: Service) -> None:
-    """It serves, starts a worker anew, and stops, whatever becomes of its log."""
+    """Check that the server serves, restarts a worker, and stops, no matter what happens to its log."""
     assert service.send(BAG.read_bytes()).status_code == 201
     (worker,) = service.workers()
     os.kill(worker, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""All Cassandra nodes lose power at once: what was acknowledged is there. `make power-loss` runs it.
+"""All Cassandra nodes lose power at once: everything that was acknowledged is still there. `make power-loss` runs it.
 
 The control keeps Cassandra's own default, which writes the commit log to the disk every ten seconds.
 """

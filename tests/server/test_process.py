@@ -93,7 +93,8 @@ def test_it_warns_if_there_are_no_tokens(serve: Callable[..., Service], tmp_path
     tokens.write_text("secret")
     assert "anyone who can reach" not in serve(tokens_file=tokens).ready().log.read_text()
     tokens.write_text("\n")
-    assert "has no tokens; every request will be refused" in serve(tokens_file=tokens).ready().log.read_text()
+    log = serve(tokens_file=tokens).ready().log.read_text()
+    assert "has no tokens; every request will be refused: write one per line" in log
 
 
 def test_log_lines_are_json_with_a_request_id(serve: Callable[..., Service]) -> None:

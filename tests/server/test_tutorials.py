@@ -1,4 +1,4 @@
-"""The README's quickstart and the tutorials: their commands, run as they stand there."""
+"""The commands of the README's quickstart and of the tutorials, run exactly as written."""
 
 import re
 from pathlib import Path

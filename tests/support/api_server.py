@@ -39,7 +39,7 @@ class ApiServer:
 
 @contextmanager
 def api_server(folder: Path) -> Iterator[ApiServer]:
-    """Starts etcd and kube-apiserver with their data in `folder`; skips where they are not installed."""
+    """Starts etcd and kube-apiserver with their data in `folder`; skips the test if they are not installed."""
     if not shutil.which("etcd") or not shutil.which("kube-apiserver"):
         lacking("no API server: some tests of the chart need etcd and kube-apiserver on the PATH", "KUBE_APISERVER")
     clients, peers, port = (free_port() for _ in range(3))

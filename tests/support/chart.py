@@ -69,7 +69,7 @@ def schema_job(items: list[Object]) -> Object:
 
 
 def immutable(items: list[Object]) -> dict[str, Any]:
-    """What Kubernetes does not allow to change, by kind and name; None where everything may change."""
+    """What Kubernetes does not allow you to change, by kind and name; None where everything may change."""
     found: dict[str, Any] = {}
     for item in items:
         spec, kind, name = item.get("spec", {}), item["kind"], item["metadata"]["name"]

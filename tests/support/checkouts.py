@@ -8,7 +8,7 @@ from tests.support.places import ROOT
 
 
 def tracked() -> list[Path]:
-    """Files of the repository, those that are not committed yet too."""
+    """Files of the repository, including those that are not committed yet."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--deduplicate"]
     names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     return [ROOT / name for name in names if (ROOT / name).is_file()]

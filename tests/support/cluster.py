@@ -18,18 +18,18 @@ from tests.support.running import until
 
 RELEASE = "lookbook"
 NODE_PORT = 30080
-# Cassandra nodes small enough for three on one machine, and soon up.
+# Cassandra nodes small enough to run three on one machine, and quick to start.
 SMALL: dict[str, object] = {
     "cassandra.heap": "256M",
     "cassandra.resources": {"requests": {"cpu": "250m", "memory": "768Mi"}, "limits": {"memory": "1Gi"}},
     "resources.requests.cpu": "500m",
     "cassandra.jvmOptions": "-Dcassandra.ring_delay_ms=5000 -Dcassandra.skip_wait_for_gossip_to_settle=0"
-    # Without the second compiler: it would keep two cores busy for a minute after each start.
+    # Turns off the second compiler, which would keep two cores busy for a minute after each start.
     " -XX:TieredStopAtLevel=1",
 }
 CPU_REQUEST = 0.15
 TARGET_CPU = 65
-# Reached from this machine through a node's port; less CPU requested, so that a small load makes the autoscaler act.
+# The service is reached through a node's port, and requests little CPU so that a small load makes the autoscaler act.
 OPTIONS: dict[str, object] = {
     "service.type": "NodePort",
     "service.nodePort": NODE_PORT,
@@ -42,14 +42,14 @@ URL = os.environ.get("E2E_URL", f"http://127.0.0.1:{NODE_PORT}")
 
 
 def run(*command: object, seconds: float = 300, ok: bool = True) -> str:
-    """Output of a command; fails with it where the command does."""
+    """Output of a command; fails, and shows the output, if the command fails."""
     result = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=seconds, cwd=ROOT)
     assert not ok or result.returncode == 0, f"{command}:\n{result.stdout}{result.stderr}"
     return result.stdout + result.stderr
 
 
 class Cluster:
-    """One namespace of it, in which pods must be restricted."""
+    """One namespace of the cluster, which enforces the restricted Pod Security Standard."""
 
     def __init__(self, namespace: str) -> None:
         config.load_kube_config()
@@ -77,12 +77,12 @@ class Cluster:
         return run("kubectl", "--namespace", self.namespace, *arguments, ok=ok, seconds=seconds)
 
     def follow(self, name: str) -> None:
-        """Do as the chart's README says, in the block of that name."""
+        """Run the block of that name in the chart's README."""
         script = block(CHART / "README.md", f"sh {name}")
         run("sh", "-euc", f'kubectl() {{ command kubectl --namespace {self.namespace} "$@"; }}\n{script}', seconds=600)
 
     def pods(self, component: str) -> list[Any]:
-        """Those that are not about to end."""
+        """The pods of a component that are not being deleted."""
         selector = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component={component}"
         found = self.core.list_namespaced_pod(self.namespace, label_selector=selector).items
         return [pod for pod in found if not pod.metadata.deletion_timestamp]
@@ -94,7 +94,7 @@ class Cluster:
         until(lambda: len(self.ready(component)) == len(self.pods(component)) == count, seconds)
 
     def is_whole(self, **counts: int) -> bool:
-        """Whether each component has so many pods, all of them ready and of the newest revision."""
+        """Whether each component has this number of pods, all of them ready and of the newest revision."""
         return (
             all(len(self.ready(component)) == len(self.pods(component)) == count for component, count in counts.items())
             and not self._is_rolling_out()
@@ -116,7 +116,7 @@ class Cluster:
         )
 
     def until_rolled_out(self, target: str = f"deployment/{RELEASE}", seconds: float = 240) -> None:
-        """Its newest pods alone are there, and ready."""
+        """Wait until only pods of the newest revision exist, and are ready."""
         self.kubectl("rollout", "status", target, f"--timeout={seconds:.0f}s", seconds=seconds + 10)
 
     def cpu_seconds(self, component: str) -> float:
@@ -135,7 +135,7 @@ class Cluster:
         self.core.delete_namespaced_pod(name, self.namespace, **options)
 
     def evict(self, pod: Any) -> None:
-        """As `kubectl drain` does, again and again while a budget forbids it."""
+        """Evict a pod as `kubectl drain` does, which tries again while a disruption budget forbids it."""
         body = {"metadata": {"name": pod.metadata.name, "namespace": self.namespace}}
 
         def evicted() -> bool:
@@ -159,7 +159,7 @@ class Cluster:
             self.core.patch_node(node, {"spec": {"unschedulable": None}})
 
     def workers(self) -> list[str]:
-        """Nodes that take pods."""
+        """Names of the nodes that accept pods."""
         return sorted(
             node.metadata.name
             for node in self.core.list_node().items
@@ -168,7 +168,7 @@ class Cluster:
 
     @contextmanager
     def shared_models(self, name: str) -> Iterator[None]:
-        """A claim that pods share: the bundles of this checkout, which k8s/kind.yaml mounts into each worker."""
+        """A claim that all pods can mount, with this checkout's bundles; k8s/kind.yaml mounts them into each worker."""
         volume = f"{self.namespace}-{name}"
         both = {"accessModes": ["ReadOnlyMany"], "storageClassName": ""}
         claim = {"name": name, "namespace": self.namespace}
@@ -196,7 +196,7 @@ class Cluster:
         self.kubectl("scale", target, f"--replicas={replicas}")
 
     def delete_schema_job(self) -> None:
-        """The next upgrade starts it again."""
+        """Delete the schema Job, so that the next upgrade starts a new one."""
         selector = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component=schema"
         self.kubectl("delete", "job", "--selector", selector)
 
@@ -206,7 +206,7 @@ class Cluster:
 
     @contextmanager
     def forwarded(self, target: str, port: int) -> Iterator[str]:
-        """The URL under which `target` answers here."""
+        """The URL at which `target` is reachable from this machine."""
         command = ["kubectl", "--namespace", self.namespace, "port-forward", target, f":{port}"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout
@@ -217,7 +217,7 @@ class Cluster:
                 process.terminate()
 
     def stray(self, name: str, image: str, script: str, labels: dict[str, str] | None = None) -> str:
-        """Run Python code in a pod of its own; what it printed."""
+        """Run Python code in a pod of its own; returns what it printed."""
         self.core.create_namespaced_pod(
             self.namespace,
             {
@@ -259,16 +259,16 @@ def _is_ready(pod: Any) -> bool:
 
 
 def served(seconds: float = 30) -> None:
-    """Wait until the service answers on this machine."""
+    """Wait until the service responds to requests from this machine."""
     pool = urllib3.PoolManager(retries=False)
 
-    def answers() -> bool:
+    def responds() -> bool:
         try:
             return pool.request("GET", f"{URL}/api/tasks", timeout=5).status == 200
         except urllib3.exceptions.HTTPError:
             return False
 
-    until(answers, seconds)
+    until(responds, seconds)
 
 
 def seconds_of(action: Callable[[], object]) -> float:
@@ -278,5 +278,5 @@ def seconds_of(action: Callable[[], object]) -> float:
 
 
 def values(items: dict[str, object]) -> list[str]:
-    """As arguments of helm."""
+    """The values as arguments for helm."""
     return [part for key, value in items.items() for part in ("--set-json", f"{key}={json.dumps(value)}")]

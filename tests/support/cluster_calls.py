@@ -1,4 +1,4 @@
-"""Calls of the service on the cluster."""
+"""Requests to the service on the cluster."""
 
 from pathlib import Path
 

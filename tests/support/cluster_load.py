@@ -1,4 +1,4 @@
-"""A load that counts every failure: no request is sent a second time."""
+"""Load on the service that counts every failure: no request is retried."""
 
 import threading
 import time
@@ -18,7 +18,7 @@ _RATE = 22
 
 
 class Load:
-    """`codes` counts answers by status and failures by name; `stored` maps each 2xx's id to its model's version."""
+    """`codes` counts responses by status and failures by name; `stored` has the model's version for each stored id."""
 
     def __init__(self, rate: float) -> None:
         self.codes: Counter[object] = Counter()
@@ -29,7 +29,7 @@ class Load:
         self._number = 0
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._picture = (PHOTOS / "shirt.jpg").read_bytes()
+        self._image = (PHOTOS / "shirt.jpg").read_bytes()
 
     @property
     def seconds(self) -> float:
@@ -52,40 +52,40 @@ class Load:
     def _post(self, post: Callable[..., requests.Response]) -> None:
         headers = {"Content-Type": "image/jpeg"}
         try:
-            answer = post(f"{URL}/v1/predictions", self._picture, headers=headers, timeout=10)
+            response = post(f"{URL}/v1/predictions", self._image, headers=headers, timeout=10)
         except requests.RequestException as error:
             self.codes[type(error).__name__] += 1
             self.failures.append((round(self.seconds, 1), str(error)))
             return
-        self.codes[answer.status_code] += 1
-        if answer.status_code == 201:
-            record = answer.json()
-            self.stored[record["id"]] = record["model"]["version"]
+        self.codes[response.status_code] += 1
+        if response.status_code == 201:
+            prediction = response.json()
+            self.stored[prediction["id"]] = prediction["model"]["version"]
         else:
-            self.failures.append((round(self.seconds, 1), f"{answer.status_code} {answer.text[:200]}"))
+            self.failures.append((round(self.seconds, 1), f"{response.status_code} {response.text[:200]}"))
 
     def read_back(self) -> None:
-        """Every acknowledged answer is there."""
+        """Check that every acknowledged prediction is stored."""
         with ThreadPoolExecutor(8) as pool:
             lost = [id for id, there in zip(self.stored, pool.map(_is_stored, self.stored), strict=True) if not there]
-        assert not lost, f"{len(lost)} of {len(self.stored)} acknowledged answers are lost"
+        assert not lost, f"{len(lost)} of {len(self.stored)} acknowledged predictions are lost"
 
 
 def _is_stored(id: str) -> bool:
-    """Asked again where the store does not answer yet."""
-    answers: list[int] = []
+    """Whether the prediction can be read; asks again while the store is unavailable."""
+    codes: list[int] = []
 
-    def answered() -> bool:
-        answers.append(requests.get(f"{URL}/v1/predictions/{id}", timeout=10).status_code)
-        return answers[-1] != 503
+    def is_known() -> bool:
+        codes.append(requests.get(f"{URL}/v1/predictions/{id}", timeout=10).status_code)
+        return codes[-1] != 503
 
-    until(answered)
-    return answers[-1] == 200
+    until(is_known)
+    return codes[-1] == 200
 
 
 @contextmanager
 def load(rate: float = _RATE, at_least: float = 60) -> Iterator[Load]:
-    """Requests at a steady rate while the context lasts, and for so many seconds at least."""
+    """Sends requests at a steady rate while the context lasts, and for at least `at_least` seconds."""
     running = Load(rate)
     with ThreadPoolExecutor(_THREADS) as pool:
         for number in range(_THREADS):
@@ -95,7 +95,7 @@ def load(rate: float = _RATE, at_least: float = 60) -> Iterator[Load]:
             time.sleep(max(0, at_least - running.seconds))
         finally:
             running.stop()
-    # A load beyond what the pods can take may fall behind, an ordinary one may not.
+    # A load beyond what the pods can handle may fall behind its rate; an ordinary load may not.
     assert running.codes.total() >= 0.9 * min(rate, _RATE) * running.seconds, running.codes
     running.read_back()
 

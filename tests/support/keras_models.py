@@ -169,7 +169,7 @@ MODELS: dict[str, Callable[[], keras.Model]] = {
 
 
 def front(scale: Callable[[Any], Any], shape: tuple[int, ...] = SHAPE) -> Callable[[], keras.Model]:
-    """An untrained classifier behind layers and operations."""
+    """An untrained classifier after layers and operations."""
 
     def make() -> keras.Model:
         inputs = keras.Input(shape)

@@ -1,4 +1,4 @@
-"""Network namespaces: machines with IPv6 alone, IPv4 alone, or both; and a kernel without IPv6."""
+"""Network namespaces: machines with only IPv6, only IPv4, or both; and a kernel without IPv6."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from tests.support.requirements import lacking
 
 IPV6, IPV4 = "fd00::1", "10.9.8.7"
 _GET = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=5).status)"
-# Lets no socket of IPv6 be made, as a kernel that was started with ipv6.disable=1: a seccomp filter, see seccomp(2).
+# A seccomp filter that forbids IPv6 sockets, as on a kernel that was started with ipv6.disable=1; see seccomp(2).
 WITHOUT_IPV6 = """
 import ctypes, errno, os, platform, socket, struct, sys
 

@@ -251,7 +251,7 @@ def test_a_file_of_keras_2_gives_the_scores_that_it_gave_there(
 
 
 def test_labels_that_repeat_get_a_number(outcomes: dict[str, tuple[int, str, str]], folder: Path) -> None:
-    assert outcomes["twice"][1].startswith("label 3 is called crane (2), because crane is there already\n")
+    assert outcomes["twice"][1].startswith("label 3 is now crane (2), because an earlier label is crane, too\n")
     assert bundle(folder, "twice").labels == ("crane", "dog", "crane (2)")
     assert told_apart(["a", "a", "a (2)", "a"]) == ["a", "a (3)", "a (2)", "a (4)"]
 

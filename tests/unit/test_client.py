@@ -180,7 +180,7 @@ def test_a_proxy_that_refuses_is_named() -> None:
         proxy = f"http://127.0.0.1:{server.server_port}"
         ended = lookbook("classify", BAG, "--url", "http://lookbook.invalid", http_proxy=proxy)
     assert (
-        ended.stderr == f"lookbook: http://lookbook.invalid through the proxy {proxy} responded 407 "
+        ended.stderr == f"lookbook: http://lookbook.invalid through the proxy {proxy} responded with 407 "
         "Proxy Authentication Required\n"
     )
 

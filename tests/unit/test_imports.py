@@ -12,7 +12,7 @@ from tests.support.places import ROOT
 SOURCE = ROOT / "service"
 MODEL_INIT = sorted((ROOT / "model-init/model_init").glob("*.py"))
 
-# Each room, and the rooms whose modules it may import; a module at the top level is a room of its own.
+# Each part of the package, and the parts whose modules it may import; a module at the top level is a part of its own.
 MAY_IMPORT = {
     "errors": set(),
     "prediction": set(),
@@ -67,7 +67,7 @@ def modules_imported(path: Path) -> set[str]:
     }
 
 
-def room(module: str) -> str:
+def part(module: str) -> str:
     first, _, rest = module.partition(".")
     return rest.partition(".")[0] or first
 
@@ -77,9 +77,9 @@ def libraries(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_each_room_imports_only_what_it_may(module: str) -> None:
-    own = room(module)
-    assert {room(other) for other in modules_imported(MODULES[module])} - {own} <= MAY_IMPORT[own]
+def test_each_part_imports_only_what_it_may(module: str) -> None:
+    own = part(module)
+    assert {part(other) for other in modules_imported(MODULES[module])} - {own} <= MAY_IMPORT[own]
 
 
 def test_no_module_imports_itself_through_others() -> None:
@@ -111,7 +111,7 @@ def test_each_library_has_one_home(library: str, importers: set[str]) -> None:
 
 @pytest.mark.parametrize("library", ["flask", "werkzeug", "jinja2", "gunicorn"])
 def test_only_http_and_server_know_http_libraries(library: str) -> None:
-    found = {room(name) for name, path in MODULES.items() if library in libraries(path)}
+    found = {part(name) for name, path in MODULES.items() if library in libraries(path)}
     assert found <= {"http", "server"}
 
 

@@ -60,7 +60,7 @@ CHUNKS = {
 
 
 @pytest.mark.parametrize("kind", CHUNKS)
-@pytest.mark.parametrize("place", [IHDR_END, -IEND], ids=["in front of the pixels", "behind them"])
+@pytest.mark.parametrize("place", [IHDR_END, -IEND], ids=["before the pixels", "after them"])
 def test_a_png_is_accepted_with(kind: str, place: int) -> None:
     assert pixels(PNG[:place] + CHUNKS[kind] + PNG[place:]) == pixels(PNG)
 
@@ -85,12 +85,12 @@ SEGMENTS = {
 def test_a_jpeg_is_accepted_with(kind: str) -> None:
     if kind != "bytes between segments":  # a JPEG begins with a marker
         assert pixels(JPEG[:2] + SEGMENTS[kind] + JPEG[2:]) == pixels(JPEG)
-    behind = 4 + int.from_bytes(JPEG[4:6])
-    assert pixels(JPEG[:behind] + SEGMENTS[kind] + JPEG[behind:]) == pixels(JPEG)
+    after = 4 + int.from_bytes(JPEG[4:6])
+    assert pixels(JPEG[:after] + SEGMENTS[kind] + JPEG[after:]) == pixels(JPEG)
 
 
 @pytest.mark.parametrize("data", [PNG, JPEG, WEBP], ids=["PNG", "JPEG", "WebP"])
-def test_bytes_behind_the_end_do_not_matter(data: bytes) -> None:
+def test_bytes_after_the_end_do_not_matter(data: bytes) -> None:
     assert pixels(data + b"more" * 1000) == pixels(data)
 
 
@@ -126,9 +126,9 @@ def test_the_color_transform_stays() -> None:
     assert max(green, blue) < 60
 
 
-def cut_png(behind: int) -> bytes:
-    """Without its end chunk, and without so many bytes of its pixels' stream and checksum."""
-    return PNG[: -IEND - behind]
+def cut_png(missing: int) -> bytes:
+    """The PNG without its end chunk, and without the last `missing` bytes of its pixels' stream and checksum."""
+    return PNG[: -IEND - missing]
 
 
 WHOLE: dict[str, Callable[[], bytes]] = {

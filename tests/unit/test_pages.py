@@ -1,4 +1,4 @@
-"""The pages of README and docs/: their links lead somewhere, their commands are tested, their tables lack nothing."""
+"""The pages of README and docs/: their links lead somewhere, their commands are tested, their tables are complete."""
 
 import ast
 import re

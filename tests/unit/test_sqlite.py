@@ -134,7 +134,7 @@ def test_a_store_that_became_read_only_is_refused(tmp_path: Path) -> None:
     try:
         subprocess.run(["mount", "-o", "remount,bind,ro", tmp_path], check=True)
         with pytest.raises(
-            StoreUnavailable, match="set LOOKBOOK_SQLITE_PATH to a file in a folder that this user can write"
+            StoreUnavailable, match="set LOOKBOOK_SQLITE_PATH to a file in a folder that this user can write to"
         ):
             SqliteStore(str(tmp_path / "store.sqlite"), lambda _: None)
     finally:

@@ -15,7 +15,7 @@ This page lists every value of the Helm chart with its default. Set them with `-
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A key with its dots, its default as it stands in the file (empty for a group of values), and its comment."""
+    """A dotted key, its default as it is written in the file (empty for a group of values), and its comment."""
 
     path: str
     default: str

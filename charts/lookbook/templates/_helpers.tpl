@@ -1,11 +1,11 @@
-{{- /* What all names begin with: the name of the release, and nameOverride or an alias after it. */ -}}
+{{- /* The prefix of all names: the name of the release, followed by nameOverride or an alias if there is one. */ -}}
 {{- define "lookbook.fullname" -}}
 {{- $name := .Release.Name }}
 {{- with .Values.nameOverride | default .Chart.Name }}
   {{- $name = ternary $name (printf "%s-%s" $name .) (eq . "lookbook") }}
 {{- end }}
 {{- $name = .Values.fullnameOverride | default $name }}
-{{- /* Kubernetes allows 63 characters, 23 of which are for what we and it append. */}}
+{{- /* Kubernetes allows 63 characters; 23 are left for the suffixes that the chart and Kubernetes append. */}}
 {{- if gt (len $name) 40 }}
   {{- $name = printf "%s-%s" (trunc 31 $name | trimSuffix "-") (sha256sum $name | trunc 8) }}
 {{- end }}

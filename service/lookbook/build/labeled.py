@@ -13,7 +13,8 @@ _PATH_COLUMNS, _LABEL_COLUMNS = ("path", "file", "filename", "file_name", "image
 def true_labels(folder: Path, paths: Iterable[str], labels: Sequence[str]) -> dict[str, int]:
     """The number of the label of each image for which it is known.
 
-    `index.csv` in the folder tells it, else the image's folder, as for Keras's loaders. Raises BundleError.
+    It comes from `index.csv` in the folder, else from the name of the image's folder, as in Keras's loaders. Raises
+    BundleError.
     """
     numbers: dict[str, int] = {}
     for number, label in enumerate(labels):

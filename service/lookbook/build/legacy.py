@@ -31,13 +31,13 @@ def _modern(config: dict[str, Any]) -> Any:
         _drop_shapes(config["layers"])
     if "output_layers" in config:
         _renumber(config)
-    # Keras 3 refuses these, even where they say what is so anyway.
+    # Keras 3 refuses these keys, even with their default values.
     without = {"rng_type", "groups"} if config.get("groups") == 1 else {"rng_type"}
     return {key: value for key, value in config.items() if key not in without}
 
 
 def _drop_shapes(layers: list[dict[str, Any]]) -> None:
-    """Drop the input shapes of layers behind one that states it anyway."""
+    """Drop the input shapes of the other layers if an InputLayer states the shape."""
     if any(layer["class_name"] == "InputLayer" for layer in layers):
         for layer in layers:
             if layer["class_name"] != "InputLayer":

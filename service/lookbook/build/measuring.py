@@ -31,7 +31,7 @@ class Measured(NamedTuple):
 def measure(
     model: keras.Model, network: keras.Model, labeled: Sequence[tuple[Image.Image, int]], resize: str
 ) -> dict[str, Measured]:
-    """What the network, the model for one image, makes of images with each range that its input can represent."""
+    """What the network predicts in each range that the model's input can represent; it is the model for one image."""
     truth, found = np.array([number for _, number in labeled]), {}
     for pixels in ("0..255",) if "int" in model.inputs[0].dtype else RANGES:
         spec = input_spec(model, pixels, resize)
@@ -41,7 +41,7 @@ def measure(
 
 
 def likely(measured: Mapping[str, Measured]) -> list[str]:
-    """The range that is right most often, and those that only chance may tell from it; none if all might be chance."""
+    """The range that is right most often, and those that may be worse only by chance; none if all may be chance."""
     if not measured:
         return []
     best = max(measured, key=lambda pixels: measured[pixels].right.sum())

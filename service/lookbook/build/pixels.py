@@ -47,13 +47,13 @@ def pixel_range(model: keras.Model, given: str | None, measured: Mapping[str, Me
 
 
 def traced_range(steps: Sequence[Step]) -> tuple[str | None, str]:
-    """The range that the steps agree on, and the name of the first operation that tells it."""
+    """The range that the steps agree on, and the name of the first operation that suggests it."""
     told = [(pixels, step.operation) for step in steps if (pixels := _range_of(step))]
     return told[0] if len({pixels for pixels, _ in told}) == 1 else (None, "")
 
 
 def _range_of(step: Step) -> str | None:
-    """The range that nearly all elements suggest which suggest any."""
+    """The range that is suggested by nearly all of the elements that suggest one."""
     # An element that is always the same, such as padding, suggests none.
     changing = np.abs(step.factor) > 1e-6
     maps, counts = np.unique(
@@ -67,12 +67,12 @@ def _range_of(step: Step) -> str | None:
         return None
     pixels, count = votes.most_common(1)[0]
     if step.learned and pixels != "0..255":
-        return None  # the layer starts at mean 0 and variance 1, so that these may be far from what it saw
+        return None  # the layer starts at mean 0 and variance 1, so these may differ from its training data
     return pixels if count >= 0.9 * votes.total() else None
 
 
 def _of_limits(factor: float, shift: float, limits: tuple[float, float]) -> str | None:
-    """The range that becomes exactly the limits."""
+    """The range whose ends become exactly the limits."""
     for pixels, ends in ENDS.items():
         if np.allclose(sorted(factor * end + shift for end in ends), limits, rtol=0.005, atol=0.005):
             return pixels
@@ -86,7 +86,7 @@ def of_map(factor: float, shift: float) -> str | None:
     """
     zero, spread = -shift / factor, 1 / abs(factor)
     if 32 <= spread <= 1020 and all(abs(end - zero) <= 8 * spread for end in ENDS["0..255"]):
-        return "0..255"  # other ranges would become almost one value
+        return "0..255"  # other ranges would shrink to almost one value
     if 2 < zero <= 256 and 0.9 <= spread <= 1020:
         return "0..255"  # such a mean, as of `preprocess_input` of ResNet50, is outside of other ranges
     if shift == 0 or abs(zero) <= 0.02:

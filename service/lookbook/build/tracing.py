@@ -20,7 +20,8 @@ _ARITHMETIC = {
 class Step(NamedTuple):
     """A place in the model where pixel p has become `factor * p + shift`, for each of n elements.
 
-    `limits` are what an operation keeps values between there; `learned` means that training moved the map slowly.
+    `limits` are the bounds to which an operation clips values there; `learned` means that the map is a moving average
+    from training.
     """
 
     operation: str
@@ -68,7 +69,7 @@ def _follow(model: keras.Model, inputs: list[Any], steps: list[Step]) -> Any:
 
 
 def _result(operation: keras.Operation, args: Any, kwargs: Any, steps: list[Step]) -> Any:
-    """The outputs of an operation that is followed, else None; adds to `steps` what they tell."""
+    """The outputs of an operation if it is followed, else None; adds to `steps` what they reveal."""
     leaves = keras.tree.flatten((args, kwargs))
     pixels = [leaf for leaf in leaves if isinstance(leaf, _Pixels)]
     if not pixels or any(leaf is _UNKNOWN for leaf in leaves):
@@ -76,7 +77,7 @@ def _result(operation: keras.Operation, args: Any, kwargs: Any, steps: list[Step
     name = type(operation).__name__
     limits = _limits(operation)
     if limits:
-        # The probes pass as they are: whether they lie between the limits is what is to be found out.
+        # The probes pass unchanged: whether they lie between the limits is the question.
         steps.append(Step(name, *_affine(pixels[0].rows()), limits=limits))
         return pixels[0]
     if isinstance(operation, layers.BatchNormalization):
@@ -108,7 +109,7 @@ def _call(operation: keras.Operation, args: Any, kwargs: Any) -> list[Any] | Non
     try:
         outputs: list[Any] = keras.tree.flatten(operation(*args, **kwargs))
         return outputs if all(output.shape[0] == len(PROBES) for output in outputs) else None
-    except Exception:  # noqa: BLE001  # of whatever kind: an operation that does not run on the probes is not followed
+    except Exception:  # noqa: BLE001  # whatever the error, an operation that fails on the probes is not followed
         return None
 
 
@@ -135,7 +136,7 @@ def _affine(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
 
 
 def _limits(operation: keras.Operation) -> tuple[float, float] | None:
-    """What the operation keeps values between, if it does."""
+    """The bounds to which the operation clips values; None if it does not clip."""
     if type(operation).__name__ == "Clip":
         low, high = (np.asarray(limit) for limit in (operation.x_min, operation.x_max))
         return (float(low), float(high)) if low.size == high.size == 1 and low.dtype != object else None

@@ -174,7 +174,7 @@ def _on_this_machine(folder: Path, jobs: int) -> tuple[list[str], Classify]:
 
 
 def _progress(total: int) -> AbstractContextManager[Callable[[], object]]:
-    """A progress bar if standard error is a terminal and there are several images; gives what moves it by one."""
+    """A progress bar, if standard error is a terminal and there are several images; yields a function that moves it."""
     if total == 1 or not sys.stderr.isatty():
         return nullcontext(lambda: None)
     from lookbook.cli.progress import bar

@@ -169,7 +169,7 @@ def _refusal(response: requests.Response, server: str) -> Refused:
         moved = response.headers.get("Location")
         to = f", redirecting to {moved}" if moved else ""
         return Refused(
-            f"http_{response.status_code}", f"{server} responded {response.status_code} {response.reason}{to}"
+            f"http_{response.status_code}", f"{server} responded with {response.status_code} {response.reason}{to}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Work on many paths at once, its results in order and complete."""
+"""Runs work for many paths at once, and emits every result in the order of the paths."""
 
 import signal
 from collections import deque
@@ -67,7 +67,7 @@ class _Interrupts:
         self._holding = self._pending = False
 
     def __enter__(self) -> None:
-        # A script's background job ignores Ctrl-C, and must go on ignoring it.
+        # A script's background job ignores Ctrl-C, and must keep ignoring it.
         self._ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
         if self._ours:
             signal.signal(signal.SIGINT, self._interrupt)

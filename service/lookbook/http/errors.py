@@ -13,7 +13,8 @@ _ERRORS = {
     405: ("method_not_allowed", "the path does not support this method: use one that the Allow header lists"),
     500: (
         "internal_error",
-        "the server failed to handle the request: its log has the traceback, next to this X-Request-Id",
+        "the server failed to handle the request: look for this X-Request-Id in its log; the traceback has the same "
+        "trace_id",
     ),
 }
 

@@ -69,9 +69,9 @@ def read_form(request: Request, field: str) -> Form:
 
 
 class _Decoder(MultipartDecoder):
-    """Also accepts file names that are not UTF-8, with U+FFFD for what cannot be decoded.
+    """Also accepts file names that are not UTF-8 (U+FFFD replaces what cannot be decoded) or that contain backslashes.
 
-    And file names with a backslash, which browsers do not double.
+    Browsers do not escape backslashes.
     """
 
     def _parse_headers(self, data: bytes | bytearray) -> Headers:
@@ -93,7 +93,7 @@ def _refuse_long_header(decoder: MultipartDecoder) -> None:
 
 
 def _pieces(request: Request, decoder: MultipartDecoder) -> Iterator[bytes]:
-    """The body: data of a part in whole chunks, the rest in small pieces, in which the decoder searches slowly."""
+    """The body: data of a part in whole chunks, the rest in small pieces, because the decoder is slow to search it."""
     delimiter = b"--" + decoder.boundary
     for chunk in read_chunks(request):
         start = 0

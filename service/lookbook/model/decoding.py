@@ -133,7 +133,7 @@ def _load_reduced(file: ImageFile.ImageFile, spec: InputSpec) -> Image.Image:
 
 
 def _load_completed(data: bytes, spec: InputSpec) -> Image.Image | None:
-    """The image of a file of which only the end is missing; None if pixels are."""
+    """The image of a file that lacks only its end; None if pixels are missing, too."""
     candidates = completed(data)
     try:
         if len(candidates) > 1 and len({_checksum(_open(candidate)) for candidate in candidates}) > 1:
@@ -144,7 +144,7 @@ def _load_completed(data: bytes, spec: InputSpec) -> Image.Image | None:
 
 
 def _checksum(image: Image.Image) -> int:
-    """Of all pixels; a few rows at a time, because a copy of a large image would not fit into memory."""
+    """The checksum of all pixels, a few rows at a time, because a copy of a large image would not fit into memory."""
     checksum = 0
     for top in range(0, image.height, _CHECKSUM_ROWS):
         rows = image.crop((0, top, image.width, min(top + _CHECKSUM_ROWS, image.height)))

@@ -17,14 +17,14 @@ _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4),
 
 
 def completed(data: bytes) -> list[bytes]:
-    """The stripped file with an end, in one or more ways; if all give the same image, no pixel was missing.
+    """The stripped file, with an end added in one or more ways; if all give the same image, no pixel was missing.
 
-    Empty where no end is missing or pixels are.
+    Empty if no end is missing, or if pixels are.
     """
     if data.startswith(PNG):
         return _completed_png(data)
     if data.startswith(JPEG) and not data.endswith(_JPEG_END):
-        # A missing pixel would be made of the padding.
+        # Missing pixels would be decoded from the padding, so the two images would differ.
         noise = random.Random(1)  # noqa: S311
         body = data.rstrip(b"\xff")
         return [body + bytes(noise.choices(range(255), k=_PADDING_BYTES)) + _JPEG_END for _ in range(2)]

@@ -16,14 +16,14 @@ _MIN_GAIN = 0.25
 
 
 def choose(busy: Mapping[int, float], current: int, own: float) -> int:
-    """The CPU to use next: `busy` is the load of each CPU, 0 to 1; `own` is this process's part of `current`'s."""
+    """The CPU to use next: `busy` is the load of each CPU, 0 to 1; `own` is the part of `current`'s that is ours."""
     others = {cpu: load - own if cpu == current else load for cpu, load in busy.items()}
     best = min(others, key=others.__getitem__)
     return best if others[current] - others[best] > _MIN_GAIN else current
 
 
 def keep_together(number: int) -> None:
-    """Move this process to one CPU, at first by its number, then whenever another CPU has clearly more room."""
+    """Move this process to a CPU, at first the one with its number, and later to another that clearly has more room."""
     allowed = sorted(os.sched_getaffinity(0))
     if len(allowed) > 1:
         home = allowed[number % len(allowed)]

@@ -28,7 +28,9 @@ def _check_tokens(path: str) -> None:
     except SettingsError as error:
         raise SettingsError(f"LOOKBOOK_TOKENS_FILE={error}") from error
     if not tokens:
-        sys.stderr.write(f"lookbook: LOOKBOOK_TOKENS_FILE={path} has no tokens; every request will be refused\n")
+        sys.stderr.write(
+            f"lookbook: LOOKBOOK_TOKENS_FILE={path} has no tokens; every request will be refused: write one per line\n"
+        )
 
 
 def _check_tracing(endpoint: str) -> None:

@@ -89,7 +89,7 @@ class Connection(TConn):  # type: ignore[misc]
             self.parser.mesg.force_close()
 
     def next_request_began(self) -> bool:
-        """Take back what the parser read beyond the current request; whether there is any."""
+        """Take back what the parser read beyond the current request; returns whether there is any."""
         self._head += self.parser.unreader.take_buffered()
         return bool(self._head)
 

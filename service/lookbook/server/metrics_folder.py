@@ -16,7 +16,7 @@ from lookbook.telemetry import metrics_files
 _LOG = logging.getLogger(__name__)
 _VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _PREFIX = "lookbook-metrics-"
-# A new worker continues the files of an earlier one if there are more earlier ones, or fewer bytes on the disk.
+# A new worker takes over the files of one that has ended if more than this many have ended, or if less space is free.
 _MAX_ENDED = 4
 _MIN_FREE = 128 * 1024
 
@@ -49,7 +49,7 @@ def remove() -> None:
 
 
 def prepare(number: int, running: Collection[int]) -> None:
-    """Before a worker starts, let it continue the files of one that has ended, if there are many or little room."""
+    """Before a worker starts, let it take over the files of one that has ended, if there are many or space is low."""
     folder = path()
     if folder:
         with suppress(OSError):

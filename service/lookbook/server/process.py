@@ -71,7 +71,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
 
 class Reasons:
-    """Prints one of the reasons for which workers refuse to start, although the workers are separate processes."""
+    """Prints only the first of the reasons why workers, which are separate processes, refuse to start."""
 
     def __init__(self) -> None:
         # The worker that reads the only byte prints.
@@ -86,7 +86,7 @@ class Reasons:
 
 
 class Master(Arbiter):  # type: ignore[misc]
-    """Starts workers that die at once with growing pauses, and shuts down when workers refuse to start."""
+    """Restarts workers that die at once after growing pauses, and shuts down when workers refuse to start."""
 
     def __init__(self, app: Server, listener: socket.socket) -> None:
         super().__init__(app)

@@ -16,7 +16,7 @@ from gunicorn.http.errors import (
     UnsupportedTransferCoding,
 )
 
-# What gunicorn's parser rejects with another status than 400: status, code, and message.
+# What gunicorn's parser rejects with a status other than 400: status, code, and message.
 _REFUSALS = {
     LimitRequestLine: ("414 URI Too Long", "uri_too_long", "the request line is too long: shorten the URL"),
     ExpectationFailed: (

@@ -31,7 +31,7 @@ class Stderr(io.TextIOBase):
         self._descriptor = descriptor
         self._send = _sender(descriptor)
         self._begin()
-        # The parent writes what waits in it.
+        # The parent process writes what is waiting in its own copy.
         os.register_at_fork(after_in_child=self._begin)
 
     def _begin(self) -> None:

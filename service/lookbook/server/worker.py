@@ -123,7 +123,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         except (BlockingIOError, ConnectionAbortedError):
             return
         self.nr_conns += 1
-        # How a socket for both kinds of addresses shows one of IPv4.
+        # A socket for IPv6 and IPv4 shows IPv4 addresses with this prefix.
         client = (client[0].removeprefix("::ffff:"), *client[1:])
         self._await_head(Connection(self.cfg, Socket.take_over(sock), client, listener.getsockname()))
 

@@ -28,7 +28,7 @@ _NAME = re.compile(r"(?:counter|histogram|gauge_[a-z]+)_(\d+)\.db")
 
 
 def use(number: int) -> None:
-    """Let the metrics of this process be files of this number; call it before the first metric is created."""
+    """Keep the metrics of this process in files with this number; call it before the first metric is created."""
     # prometheus_client has no setting for the class of its files.
     values.MmapedDict = MetricsFile  # type: ignore[attr-defined]
     values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call]
@@ -103,7 +103,7 @@ def _reserve(path: Path) -> None:
 
 
 class _IntactFiles(MultiProcessCollector):
-    """Collects the metrics of all workers, without files that a killed worker or a full disk has left in pieces."""
+    """Collects the metrics of all workers, without files that a killed worker or a full disk has left damaged."""
 
     def collect(self) -> list[Metric]:
         intact = [str(path) for path in sorted(Path(self._path).glob("*.db")) if self._is_intact(path)]
@@ -142,7 +142,7 @@ def number_of(path: Path) -> int | None:
 
 
 def _check(data: bytes) -> None:
-    """Raises an error if something in the content of a file is not a value. Source: MmapedDict."""
+    """Raises an error unless the content of a file consists of values. Source: MmapedDict."""
     (used,) = struct.unpack_from("i", data)
     if not 0 <= used <= len(data):
         raise ValueError

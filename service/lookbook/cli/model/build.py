@@ -80,7 +80,7 @@ def build(labels: Path, folder: str | None, out: Path, **given: Any) -> None:
         from lookbook.build import builder
     for number, (label, name) in enumerate(zip(repeated, unique, strict=True), 1):
         if label != name:
-            click.echo(f"label {number} is called {name}, because {label} is there already")
+            click.echo(f"label {number} is now {name}, because an earlier label is {label}, too")
     try:
         for line in builder.build(source, target):
             click.echo(line)

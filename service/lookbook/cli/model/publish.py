@@ -28,7 +28,7 @@ def publish(folder: Path, release: str, namespace: str | None, context: str | No
             message = target.publish(tar, bar.update)
     click.echo(message)
     click.echo(
-        f"in a checkout of Lookbook, roll it out: helm upgrade {release} charts/lookbook --namespace "
+        f"to roll it out, run in a checkout of Lookbook: helm upgrade {release} charts/lookbook --namespace "
         f"{target.namespace} --reuse-values --wait --timeout=10m --set model.name={bundle.name} "
         f"--set model.version={bundle.version} --set model.digest={bundle.digest}"
     )

@@ -13,7 +13,7 @@ const confirmation = find(".confirm", dialog);
 const frame = find(".frame", dialog);
 const image = find("img", frame);
 let shown = null;
-// How many entries of the browser's history the dialog is ahead of the page without it; null if it came first.
+// How many steps back in the browser's history lead to the page without the dialog; null if the visit began with it.
 let steps = null;
 
 const idInAddress = () => ID.exec(location.hash)?.[1].toLowerCase() ?? null;

@@ -36,7 +36,7 @@ export function scoreRows(top) {
   });
 }
 
-/** Show an image from memory; its object URL is revoked once the image is decoded or cannot be. */
+/** Show an image from memory; its object URL is revoked once decoding has succeeded or failed. */
 export function showImage(image, blob) {
   const url = URL.createObjectURL(blob);
   image.onload = image.onerror = () => {

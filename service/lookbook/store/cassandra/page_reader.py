@@ -29,7 +29,7 @@ def read_page(connection: Connection, directory: BucketDirectory, query: Query) 
         if len(rows) >= query.max_rows:
             return build_page(rows[: query.max_rows], query, rows[query.max_rows - 1].id)
         if stopped_at:
-            # A partition holds more rows than were read: continue in its bucket alone.
+            # A partition holds more rows than were read: continue with its bucket only.
             below, width = stopped_at, 1
             buckets = chain([entry for entry in group if entry.number <= bucket(below)], buckets)
         else:
@@ -53,7 +53,7 @@ def _read_group(
     partitions: dict[tuple[int, int], list[Prediction]] = {}
     for row in rows:
         partitions.setdefault((bucket(row.id), shard(row.id)), []).append(row)
-    # Behind the last row of a partition that was cut off, rows are missing.
+    # If a partition was cut off, the rows after its last one are missing.
     cut_off = [partition[-1].id for partition in partitions.values() if len(partition) == limit]
     if not cut_off:
         return rows, None

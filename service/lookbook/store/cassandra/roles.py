@@ -1,4 +1,4 @@
-"""Roles of a Cassandra ring that belongs to Lookbook alone: an admin and the service's role.
+"""Roles of a Cassandra ring that only Lookbook uses: an admin and the service's role.
 
 The admin replaces Cassandra's default superuser, whose password everybody knows.
 """

@@ -88,7 +88,7 @@ class Database:
             for connection in opened:
                 connection.close()
             raise StoreUnavailable(
-                f"{self._path}: {error}: set LOOKBOOK_SQLITE_PATH to a file in a folder that this user can write"
+                f"{self._path}: {error}: set LOOKBOOK_SQLITE_PATH to a file in a folder that this user can write to"
             ) from error
         self._free, self._identity = queue.SimpleQueue(), self._current_identity()
         for connection in opened:
@@ -99,7 +99,7 @@ class Database:
             if self._is_current(self._identity):
                 return  # another thread has done it
             if self._identity:
-                # First, because SQLite shares what it knows of a file among the connections of a process.
+                # Close first, because SQLite shares what it knows of a file among the connections of a process.
                 self.close()
                 self._identity = ()
             try:

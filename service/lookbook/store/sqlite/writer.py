@@ -23,7 +23,7 @@ class _Write:
 
 
 class Writer:
-    """Runs functions that write, all those that wait in one transaction."""
+    """Runs functions that write; all that are waiting share one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -32,7 +32,7 @@ class Writer:
         self._waiting: deque[_Write] = deque()
 
     def run(self, function: Callable[[sqlite3.Connection], _T]) -> _T:
-        """The function's result, once it is committed; it may be called again after a rollback.
+        """The function's result, once what it wrote is committed; after a rollback, the function may be called again.
 
         Raises StoreUnavailable, or what the function raises.
         """
@@ -42,7 +42,7 @@ class Writer:
             try:
                 self._waiting.remove(write)
             except ValueError:
-                # Another thread is just committing it.
+                # Another thread is committing it right now.
                 self._lock.acquire()
             else:
                 raise StoreUnavailable("the store is unavailable: it is busy; try again")
@@ -57,7 +57,7 @@ class Writer:
         return result
 
     def _commit_waiting(self) -> None:
-        """Commit what waits; if one of several functions fails, each alone, so that the others succeed."""
+        """Commit all that are waiting; if one of several fails, commit each separately, so that the others succeed."""
         writes = [self._waiting.popleft() for _ in range(len(self._waiting))]
         if len(writes) == 1 or not self._commit(writes):
             for write in writes:
@@ -73,7 +73,7 @@ class Writer:
         except StoreUnavailable as error:
             for write in writes:
                 write.error = error
-        except Exception as error:  # noqa: BLE001 - belongs to whoever wants this written, in another thread
+        except Exception as error:  # noqa: BLE001 - raised in the thread that waits for this write
             if len(writes) > 1:
                 return False
             writes[0].error = error
