@@ -13,7 +13,7 @@ from lookbook.model.bundle import find_bundle, read_bundle
 from lookbook.model.inference import Classifier
 from lookbook.model.pillow import configure_pillow
 from lookbook.settings import Settings
-from lookbook.store import Store
+from lookbook.store.opening import open_store
 from lookbook.telemetry import metrics
 from lookbook.telemetry.tracing import Spans
 
@@ -25,7 +25,7 @@ def build(settings: Settings) -> Flask:
     threading.excepthook = end_worker
     configure_pillow()
     classifier = Classifier(read_bundle(find_bundle(settings.model)), settings.max_inferences)
-    store = _open_store(settings)
+    store = open_store(settings, metrics.store_up.set)
     app = create_app(settings, classifier, store, _open_spans(settings))
     bundle = classifier.bundle
     metrics.model_info.labels(bundle.name, bundle.version, bundle.digest).set(1)
@@ -55,14 +55,3 @@ def end_worker(death: threading.ExceptHookArgs) -> None:
     name = death.thread.name if death.thread else "unknown"
     _LOG.critical("a thread ended unexpectedly, restarting this worker: %s", name, exc_info=death.exc_value)
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _open_store(settings: Settings) -> Store:
-    # Imported here: the driver of the other store would cost memory and start-up time.
-    if settings.store == "cassandra":
-        from lookbook.store.cassandra import CassandraStore
-
-        return CassandraStore(settings, metrics.store_up.set)
-    from lookbook.store.sqlite import SqliteStore
-
-    return SqliteStore(settings.sqlite_path, metrics.store_up.set, settings.retention)
