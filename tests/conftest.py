@@ -130,7 +130,8 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Calla
         if request.param == "cassandra":
             opened.append(CassandraStore(replace(settings, **options), lambda _: None))
         else:
-            opened.append(SqliteStore(str(tmp_path / "store.sqlite"), lambda _: None, options.get("retention", 0)))
+            options.pop("shards", None)
+            opened.append(SqliteStore(str(tmp_path / "store.sqlite"), lambda _: None, **options))
         until(lambda: opened[-1].status().reached)
         return opened[-1]
 

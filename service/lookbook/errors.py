@@ -55,6 +55,10 @@ class BodyTimeout(RequestError):
     status, code = 408, "body_timeout"
 
 
+class TooManyJudgments(RequestError):
+    status, code = 409, "too_many_judgments"
+
+
 class Gone(RequestError):
     status, code = 410, "gone"
 

@@ -17,7 +17,7 @@ from lookbook.model.preprocessing import ImageData, read_image
 from lookbook.model.thumbnails import make_thumbnail
 from lookbook.prediction import Prediction, created_at, id_maker
 from lookbook.settings import Settings
-from lookbook.store import TIMEOUT_SECONDS, Store
+from lookbook.store import TIMEOUT_SECONDS, Entry, Store
 from lookbook.telemetry import metrics
 from lookbook.telemetry.tracing import Spans
 
@@ -63,7 +63,7 @@ class Pipeline:
             return self._predict_once(upload, key)
         found = self._classify(upload.data, upload.file_name)
         with self._spans.part("store"), metrics.store_seconds.time():
-            self._store.put(found.prediction, found.thumbnail)
+            self._store.put(Entry(found.prediction, found.thumbnail))
         metrics.predictions.labels(found.prediction.label).inc()
         return found.prediction, False
 
@@ -80,7 +80,7 @@ class Pipeline:
             except RequestError as error:
                 raise type(error)(f"image {number} of {len(images)}: {error}") from error
         with self._spans.part("store"), metrics.store_seconds.time():
-            self._store.put_all([(item.prediction, item.thumbnail) for item in found])
+            self._store.put_all([Entry(item.prediction, item.thumbnail) for item in found])
         for item in found:
             metrics.predictions.labels(item.prediction.label).inc()
         return [(item.prediction, item.scores) for item in found]
@@ -135,7 +135,7 @@ class Pipeline:
                 raise Gone("the prediction of this Idempotency-Key was deleted; use another key")
         candidate = replace(found.prediction, id=id)
         with self._spans.part("store"), metrics.store_seconds.time():
-            stored = self._store.put_if_absent(candidate, found.thumbnail)
+            stored = self._store.put_if_absent(Entry(candidate, found.thumbnail))
         if stored is candidate:
             metrics.predictions.labels(stored.label).inc()
         return stored, stored is not candidate

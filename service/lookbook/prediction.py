@@ -1,5 +1,6 @@
 """A prediction, and its id, which contains the time, the bucket and the shard."""
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable
@@ -60,6 +61,16 @@ def created_at(id: UUID) -> datetime:
 def bucket(id: UUID) -> int:
     """The number of the ten minutes in which the id was made, counted from 1970."""
     return _ticks(id) // (BUCKET_SECONDS * 10_000_000)
+
+
+def day(id: UUID) -> int:
+    """The number of the UTC day on which the id was made, counted from 1970."""
+    return bucket(id) // (24 * 60 * 60 // BUCKET_SECONDS)
+
+
+def permanent_random(id: UUID) -> float:
+    """A number in [0, 1) that is always the same for an id and, over many ids, uniformly distributed."""
+    return (int.from_bytes(hashlib.blake2b(id.bytes, digest_size=8).digest()) >> 11) / (1 << 53)
 
 
 def shard(id: UUID) -> int:

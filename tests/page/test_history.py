@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from lookbook.prediction import Prediction, id_maker
+from lookbook.store import Entry
 from lookbook.store.sqlite import SqliteStore
 from playwright.sync_api import Page, expect
 
@@ -69,7 +70,7 @@ def test_labels_of_earlier_models_can_be_filtered(serve: Callable[..., Service],
     with closing(SqliteStore(str(tmp_path / "serve.sqlite"), lambda _: None)) as store:
         make = id_maker()
         for label in ("Hat", "Bag"):
-            store.put(Prediction(make(), "", ((label, 0.9), ("Coat", 0.06), ("Dress", 0.04)), "m", "1"), None)
+            store.put(Entry(Prediction(make(), "", ((label, 0.9), ("Coat", 0.06), ("Dress", 0.04)), "m", "1")))
     page = visit(serve().ready().url, ("status of 404",))
     expect_history(page, "End of the list: 2 predictions.")
     labels = page.locator("#filter option").all_inner_texts()[1:]
@@ -84,7 +85,7 @@ def test_a_filter_finds_a_match_far_back(serve: Callable[..., Service], visit: V
     with closing(SqliteStore(path, lambda _: None)) as store:
         make = id_maker(clock=lambda: now - 10**15)
         rare = Prediction(make(), "rare.png", (("Sandal", 0.9), ("Bag", 0.06), ("Coat", 0.04)), "m", "1")
-        store.put(rare, None)
+        store.put(Entry(rare))
     fill_sqlite(path, make_ids(dense(25_000, now)))
     page = visit(serve().ready().url, ("status of 404",))
     expect(page.locator(".tile").first).to_be_visible()

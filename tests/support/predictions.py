@@ -2,13 +2,14 @@
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urljoin
 
 from flask.testing import FlaskClient
 from lookbook.prediction import Prediction, id_maker, sort_key
-from lookbook.store import Query, Store
+from lookbook.store import Entry, Query, Store
 from werkzeug.test import TestResponse
 
 from tests.support.places import BAG
@@ -26,7 +27,7 @@ def fill(store: Store, moments: Sequence[datetime], shards: int = 1) -> list[Pre
     """Store a prediction for each moment, out of order; returns them newest first."""
     predictions = [made_at(moment, shards, _LABELS[i % 3]) for i, moment in enumerate(moments)]
     for prediction in predictions[::2] + predictions[1::2]:
-        store.put(prediction, None)
+        store.put(Entry(prediction))
     return sorted(predictions, key=lambda prediction: sort_key(prediction.id), reverse=True)
 
 
@@ -40,7 +41,7 @@ def walk(store: Store, limit: int, **options: Any) -> list[Prediction]:
         found += page.items
         if page.next is None:
             return found
-        query = Query(limit, after=page.next, label=query.label, since=query.since, until=query.until)
+        query = replace(query, after=page.next)
 
 
 def location(response: TestResponse) -> str:

@@ -2,7 +2,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from lookbook.store import Store
+from lookbook.store import Entry, Store
 
 from tests.support.predictions import made_at, walk
 from tests.support.running import until
@@ -23,9 +23,9 @@ def _no_margin(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_lower_retention_hides_no_stored_prediction(open_store: Callable[..., Store]) -> None:
     kept, expiring = made_at(START), made_at(START + timedelta(seconds=1))
-    open_store(retention=0).put(kept, None)
+    open_store(retention=0).put(Entry(kept))
     store = open_store(retention=2)
-    store.put(expiring, None)
+    store.put(Entry(expiring))
     assert walk(store, 10) == [expiring, kept]
     until(lambda: store.get(expiring.id) is None, 10)
     until(lambda: walk(store, 10) == [kept], 10)
@@ -33,8 +33,8 @@ def test_a_lower_retention_hides_no_stored_prediction(open_store: Callable[..., 
 
 def test_a_higher_retention_keeps_its_predictions_in_the_list(open_store: Callable[..., Store]) -> None:
     expiring, kept = made_at(START), made_at(START + timedelta(seconds=1))
-    open_store(retention=2).put(expiring, None)
+    open_store(retention=2).put(Entry(expiring))
     store = open_store(retention=60)
-    store.put(kept, None)
+    store.put(Entry(kept))
     until(lambda: store.get(expiring.id) is None, 10)
     assert walk(store, 10) == [kept]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 from lookbook.prediction import Prediction, id_maker
+from lookbook.store import Entry
 from lookbook.store.sqlite import SqliteStore
 
 from tests.support.commands import json_lines, lookbook
@@ -42,7 +43,7 @@ def test_every_page_is_read(service: Service, tmp_path: Path) -> None:
     store, make_id = SqliteStore(str(tmp_path / "serve.sqlite"), lambda _: None), id_maker()
     stored = [Prediction(make_id(), "", (("Bag", 0.9), ("Coat", 0.1)), "m", "1.0.0") for _ in range(1050)]
     for prediction in stored:
-        store.put(prediction, None)
+        store.put(Entry(prediction))
     store.close()
     newest_first = [str(prediction.id) for prediction in reversed(stored)]
     assert ids(history(service, "--json")) == newest_first[:100]

@@ -16,12 +16,13 @@ MODEL_INIT = sorted((ROOT / "model-init/model_init").glob("*.py"))
 MAY_IMPORT = {
     "errors": set(),
     "prediction": set(),
+    "judgment": {"prediction"},
     "settings": {"errors"},
     "addresses": set(),
     "images": set(),
     "telemetry": {"lookbook"},
     "model": {"errors"},
-    "store": {"errors", "prediction", "settings"},
+    "store": {"errors", "prediction", "judgment", "settings"},
     "pipeline": {"errors", "prediction", "settings", "telemetry", "model", "store"},
     "http": {"lookbook", "errors", "prediction", "settings", "telemetry", "model", "store", "pipeline"},
     "server": {"addresses", "errors", "settings", "telemetry", "model", "store", "http"},
@@ -98,7 +99,13 @@ def test_no_module_imports_itself_through_others() -> None:
         ("kubernetes", {"cli.cluster"}),
         ("requests", {"cli.client"}),
         ("rich", {"cli.output", "cli.progress"}),
-        ("sqlite3", {f"store.sqlite.{name}" for name in ("database", "store", "sweeper", "writer")}),
+        (
+            "sqlite3",
+            {
+                f"store.sqlite.{name}"
+                for name in ("comparisons", "database", "judgments", "samples", "store", "sweeper", "writer")
+            },
+        ),
         ("keras", {f"build.{name}" for name in KERAS}),
         ("tensorflow", {"build.conversion", "build.writer"}),
         ("training", set()),

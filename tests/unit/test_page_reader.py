@@ -12,7 +12,7 @@ from cassandra.cluster import ResponseFuture, Session
 from cassandra.query import BatchStatement, BatchType
 from lookbook.prediction import Prediction, bucket, id_maker, sort_key
 from lookbook.settings import Settings
-from lookbook.store import Page, Query, Store
+from lookbook.store import Entry, Page, Query, Store
 from lookbook.store.cassandra import CassandraStore
 from lookbook.store.cassandra.connection import Connection
 from lookbook.store.cassandra.schema import apply_schema
@@ -53,7 +53,7 @@ def test_a_page_of_many_shards_reads_few_rows(
     ids = sorted((make() for _ in range(3_000)), key=sort_key, reverse=True)
     rows = [Prediction(id, "", (("Bag", 1.0),), "model", "1.0.0") for id in ids]
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda row: store.put(row, None), rows))
+        list(pool.map(lambda row: store.put(Entry(row)), rows))
     assert store.page(Query(100)).items == tuple(rows[:100])
     assert sum(rows_read) < 2 * 101 + 6 * shards * len(rows_read)
     assert len(rows_read) < 5
@@ -95,5 +95,5 @@ def test_a_page_skips_many_expired_rows(ten_seconds: Settings, cassandra_session
             for _ in range(100):
                 batch.add(insert, (bucket(row.id) - 1, make()))
             cassandra_session.execute(batch, timeout=10)
-        store.put(made_at(START - timedelta(seconds=5)), None)
+        store.put(Entry(made_at(START - timedelta(seconds=5))))
         until(lambda: store.page(Query(10)) == Page((), None), 30)

@@ -1,10 +1,20 @@
 import threading
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
-from lookbook.prediction import bucket, created_at, first_id, from_sort_key, id_maker, shard, sort_key
+from lookbook.prediction import (
+    bucket,
+    created_at,
+    day,
+    first_id,
+    from_sort_key,
+    id_maker,
+    permanent_random,
+    shard,
+    sort_key,
+)
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 
@@ -25,6 +35,26 @@ def test_a_bucket_is_ten_minutes() -> None:
     make = id_maker(clock=times.__next__)
     first, same, next_one = (bucket(make()) for _ in range(3))
     assert (same, next_one) == (first, first + 1)
+
+
+def test_a_day_ends_at_midnight_utc() -> None:
+    midnight = datetime(2026, 2, 1, tzinfo=UTC)
+    moments = (midnight - timedelta(microseconds=1), midnight)
+    before, after = (day(first_id(moment)) for moment in moments)
+    assert (before, after) == ((midnight.date() - date(1970, 1, 1)).days - 1, before + 1)
+
+
+def test_the_permanent_random_number_is_the_same_on_every_machine() -> None:
+    assert permanent_random(uuid.UUID("01f0fe7e-7a4f-1a00-8c00-4d3a5b6c7d8e")) == 0.11203909652927435
+
+
+def test_permanent_random_numbers_are_uniform() -> None:
+    make = id_maker()
+    numbers = sorted(permanent_random(make()) for _ in range(10_000))
+    # Kolmogorov-Smirnov: a distance of 2 / sqrt(n) has probability 0.0007.
+    assert max(abs(number - rank / 10_000) for rank, number in enumerate(numbers)) < 0.02
+    assert numbers[0] >= 0
+    assert numbers[-1] < 1
 
 
 def test_ids_keep_their_order_when_the_clock_is_set_back() -> None:

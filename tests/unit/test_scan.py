@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from lookbook.prediction import Prediction, first_id, id_maker, sort_key
-from lookbook.store import Store, rows
+from lookbook.store import Entry, Store, rows
 from lookbook.store.cassandra import scanner
 from lookbook.store.rows import Rows, ids_of, sort_keys
 
@@ -31,7 +31,7 @@ def test_an_empty_store_has_no_rows(store: Store) -> None:
 
 def test_all_values_are_read(store: Store) -> None:
     prediction = replace(made_at(START, name="\N{SNOWMAN}'\"\n.png"), top=(('"Hat"', 1 / 3), ("Bag", 1e-7)))
-    store.put(prediction, b"thumbnail")
+    store.put(Entry(prediction, b"thumbnail"))
     (batch,) = store.scan()
     assert isinstance(batch, Rows)
     assert (len(batch), batch.ids) == (1, prediction.id.bytes)
@@ -46,7 +46,7 @@ def test_rows_over_months_come_newest_first(store: Store) -> None:
 
 def test_since_is_inclusive_and_until_is_not(store: Store) -> None:
     first, second, third = (made_at(START + timedelta(seconds=second)) for second in range(3))
-    store.put_all([(one, None) for one in (first, second, third)])
+    store.put_all([Entry(one) for one in (first, second, third)])
     assert scanned(store, since=second.id) == [third, second]
     assert scanned(store, until=second.id) == [first]
     assert scanned(store, since=first_id(START + timedelta(seconds=1)), until=third.id) == [second]
@@ -54,7 +54,7 @@ def test_since_is_inclusive_and_until_is_not(store: Store) -> None:
 
 def test_deleted_rows_are_not_read(store: Store) -> None:
     kept, gone = made_at(START), made_at(START + timedelta(seconds=1))
-    store.put_all([(kept, None), (gone, None)])
+    store.put_all([Entry(kept), Entry(gone)])
     store.delete(gone.id)
     assert scanned(store) == [kept]
 
@@ -68,7 +68,7 @@ def test_batches_are_complete_and_in_order(
     store, make = open_store(shards=shards), id_maker(shards)
     made = newest_first([Prediction(make(), "", (("Bag", 1.0),), "model", "1.0.0") for _ in range(1_500)])
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda row: store.put(row, None), made))
+        list(pool.map(lambda row: store.put(Entry(row)), made))
     batches = list(store.scan())
     assert max(map(len, batches)) <= rows.BATCH_ROWS
     assert len(batches) > 3

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from lookbook.errors import StoreUnavailable
 from lookbook.prediction import Prediction, id_maker, sort_key
-from lookbook.store import Page, Query
+from lookbook.store import Entry, Page, Query
 from lookbook.store.sqlite import SqliteStore
 from lookbook.store.sqlite.database import Database
 from lookbook.store.sqlite.writer import Writer
@@ -58,7 +58,7 @@ def put(path: Path) -> list[Prediction]:
     rows = [made_at(NOW), made_at(NOW - timedelta(hours=1))]
     with opened(path) as store:
         for row in rows:
-            store.put(row, b"thumbnail")
+            store.put(Entry(row, b"thumbnail"))
     return rows
 
 
@@ -155,7 +155,7 @@ def remove(path: Path) -> None:
 def replace(path: Path) -> None:
     remove(path)
     with opened(path) as store:
-        store.put(made_at(NOW - timedelta(hours=2)), None)
+        store.put(Entry(made_at(NOW - timedelta(hours=2))))
 
 
 def remove_folder(path: Path) -> None:
@@ -168,10 +168,10 @@ def test_what_is_acknowledged_is_in_the_file_at_the_path(tmp_path: Path, lose: C
     path = tmp_path / "data/store.sqlite"
     path.parent.mkdir()
     with opened(path) as store:
-        store.put(made_at(NOW - timedelta(hours=1)), None)
+        store.put(Entry(made_at(NOW - timedelta(hours=1))))
         lose(path)
         acknowledged = made_at(NOW)
-        store.put(acknowledged, b"thumbnail")
+        store.put(Entry(acknowledged, b"thumbnail"))
         listed = store.page(Query(10)).items
     assert acknowledged in listed
     with opened(path) as store:
@@ -197,10 +197,10 @@ def test_a_path_that_is_gone_is_reported_and_found_again(tmp_path: Path) -> None
     with closing(SqliteStore(str(path), reports.append)) as store:
         shutil.rmtree(path.parent)
         with pytest.raises(StoreUnavailable, match="unable to open database file"):
-            store.put(made_at(NOW), None)
+            store.put(Entry(made_at(NOW)))
         assert "unable to open" in str(store.status().failure)
         path.parent.mkdir()
-        store.put(made_at(NOW), None)
+        store.put(Entry(made_at(NOW)))
     assert reports == [1, 0, 1]
 
 

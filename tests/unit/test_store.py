@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from lookbook.prediction import Prediction, first_id, id_maker, sort_key
-from lookbook.store import MAX_ROWS, Page, Query, Status, Store
+from lookbook.store import MAX_ROWS, Entry, Page, Query, Status, Store
 
 from tests.support.predictions import fill, made_at, walk
 from tests.support.running import until
@@ -18,17 +18,17 @@ START = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 
 def test_predictions_stored_together_are_returned(store: Store) -> None:
     make = id_maker(shards=2)
-    entries = [(replace(made_at(START), id=make()), thumbnail) for thumbnail in (b"one", None, b"three")]
+    entries = [Entry(replace(made_at(START), id=make()), thumbnail) for thumbnail in (b"one", None, b"three")]
     store.put_all(entries)
-    for prediction, thumbnail in entries:
-        assert store.get(prediction.id) == prediction
-        assert store.thumbnail(prediction.id) == thumbnail
-    assert [item.id for item in store.page(Query(10)).items] == [entry.id for entry, _ in entries[::-1]]
+    for entry in entries:
+        assert store.get(entry.prediction.id) == entry.prediction
+        assert store.thumbnail(entry.prediction.id) == entry.thumbnail
+    assert [item.id for item in store.page(Query(10)).items] == [entry.prediction.id for entry in entries[::-1]]
 
 
 def test_a_stored_prediction_is_returned(store: Store) -> None:
     prediction = made_at(START, name="../../\ufffd\N{SNOWMAN}'; DROP TABLE predictions")
-    store.put(prediction, b"thumbnail")
+    store.put(Entry(prediction, b"thumbnail"))
     assert store.get(prediction.id) == prediction
     assert store.thumbnail(prediction.id) == b"thumbnail"
     assert store.page(Query(10)) == Page((prediction,), None)
@@ -43,15 +43,15 @@ def test_an_unknown_id_is_not_found(store: Store) -> None:
 
 def test_storing_a_prediction_twice_changes_nothing(store: Store) -> None:
     prediction = made_at(START)
-    store.put(prediction, b"one")
-    store.put(prediction, b"one")
+    store.put(Entry(prediction, b"one"))
+    store.put(Entry(prediction, b"one"))
     assert store.page(Query(10)).items == (prediction,)
 
 
 def test_a_prediction_is_deleted_with_its_thumbnail(store: Store) -> None:
     kept, gone = made_at(START), made_at(START + timedelta(seconds=1))
     for prediction in (kept, gone):
-        store.put(prediction, b"thumbnail")
+        store.put(Entry(prediction, b"thumbnail"))
     assert store.delete(gone.id) is True
     assert store.get(gone.id) is None
     assert store.thumbnail(gone.id) is None
@@ -61,7 +61,7 @@ def test_a_prediction_is_deleted_with_its_thumbnail(store: Store) -> None:
 
 def test_a_prediction_with_a_key_can_be_deleted_at_once(store: Store) -> None:
     prediction = made_at(START)
-    assert store.put_if_absent(prediction, None) == prediction
+    assert store.put_if_absent(Entry(prediction)) == prediction
     assert store.delete(prediction.id) is True
     assert store.get(prediction.id) is None
 
@@ -69,8 +69,8 @@ def test_a_prediction_with_a_key_can_be_deleted_at_once(store: Store) -> None:
 def test_put_if_absent_returns_the_stored_prediction(store: Store) -> None:
     first = made_at(START, name="first")
     second = Prediction(first.id, "second", first.top, "model", "2.0.0")
-    assert store.put_if_absent(first, None) == first
-    assert store.put_if_absent(second, None) == first
+    assert store.put_if_absent(Entry(first)) == first
+    assert store.put_if_absent(Entry(second)) == first
     assert store.get(first.id) == first
 
 
@@ -83,7 +83,7 @@ def test_a_key_is_bound_by_its_first_claim(store: Store) -> None:
 
 def test_a_deletion_is_recorded(store: Store) -> None:
     gone, never = made_at(START), made_at(START + timedelta(seconds=1))
-    store.put(gone, None)
+    store.put(Entry(gone))
     assert not store.deleted(gone.id)
     assert store.delete(gone.id)
     assert not store.delete(never.id)
@@ -178,7 +178,7 @@ def test_a_prediction_stored_late_is_listed_in_its_place(store: Store) -> None:
     rows = fill(store, [START - timedelta(minutes=i) for i in range(20)])
     first = store.page(Query(5))
     late = made_at(START - timedelta(minutes=10, seconds=30))
-    store.put(late, None)
+    store.put(Entry(late))
     assert first.next == rows[4].id
     assert walk(store, 5, after=first.next) == [*rows[5:11], late, *rows[11:]]
 
@@ -191,7 +191,7 @@ def test_a_reopened_store_has_every_prediction(open_store: Callable[..., Store])
 def test_predictions_expire(open_store: Callable[..., Store]) -> None:
     store = open_store(retention=2)
     prediction = made_at(datetime.now(UTC))
-    store.put(prediction, b"thumbnail")
+    store.put(Entry(prediction, b"thumbnail"))
     assert store.get(prediction.id) == prediction
     until(lambda: store.get(prediction.id) is None and store.thumbnail(prediction.id) is None, 10)
     assert store.page(Query(10)) == Page((), None)
@@ -204,7 +204,7 @@ def test_many_threads_store_at_once(store: Store) -> None:
     def run() -> None:
         for _ in range(50):
             prediction = Prediction(make(), "", (("Bag", 1.0),), "model", "1.0.0")
-            store.put(prediction, None)
+            store.put(Entry(prediction))
             stored.append(prediction)
 
     threads = [threading.Thread(target=run) for _ in range(8)]

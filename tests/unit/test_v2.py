@@ -15,9 +15,8 @@ from lookbook.http.app import create_app
 from lookbook.model.bundle import Bundle
 from lookbook.model.inference import Classifier
 from lookbook.model.preprocessing import preprocess
-from lookbook.prediction import Prediction
 from lookbook.settings import Settings
-from lookbook.store import Store
+from lookbook.store import Entry, Store
 from lookbook.store.sqlite import SqliteStore
 from PIL import Image
 
@@ -212,8 +211,8 @@ def test_every_error_has_the_format_of_the_protocol(make_app: Callable[..., Flas
 class FailingStore(SqliteStore):
     """Fails at the second prediction of a batch, as if the disk were full."""
 
-    def put_all(self, entries: Sequence[tuple[Prediction, bytes | None]]) -> None:
-        def first_then_fail() -> Iterator[tuple[Prediction, bytes | None]]:
+    def put_all(self, entries: Sequence[Entry]) -> None:
+        def first_then_fail() -> Iterator[Entry]:
             yield entries[0]
             raise StoreUnavailable("the store is unavailable: disk full")
 

@@ -27,7 +27,7 @@ def read_page(connection: Connection, directory: BucketDirectory, query: Query) 
         rows += found
         partitions += len(group) * most_shards(group)
         if len(rows) >= query.max_rows:
-            return build_page(rows[: query.max_rows], query, rows[query.max_rows - 1].id)
+            return build_page(rows[: query.max_rows], query, rows[query.max_rows - 1].id, {})
         if stopped_at:
             # A partition holds more rows than were read: continue with its bucket only.
             below, width = stopped_at, 1
@@ -36,8 +36,8 @@ def read_page(connection: Connection, directory: BucketDirectory, query: Query) 
             below, width = min(below, first_id_of(group[-1]), key=sort_key), min(2 * width, _MAX_WIDTH)
         group, buckets = take(buckets, width)
         if group and partitions >= _MAX_PARTITIONS:
-            return build_page(rows, query, below)
-    return build_page(rows, query, None)
+            return build_page(rows, query, below, {})
+    return build_page(rows, query, None, {})
 
 
 def _read_group(

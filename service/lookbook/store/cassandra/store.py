@@ -6,9 +6,22 @@ from uuid import UUID
 
 from cassandra.cluster import ResponseFuture
 
+from lookbook.judgment import Judgment
 from lookbook.prediction import Prediction
 from lookbook.settings import Settings
-from lookbook.store import Page, Query, Status, deletion_key
+from lookbook.store import (
+    Comparison,
+    DayFrame,
+    Entry,
+    Flip,
+    Input,
+    Page,
+    Query,
+    Sample,
+    SampledDay,
+    Status,
+    deletion_key,
+)
 from lookbook.store.cassandra.buckets import BucketDirectory
 from lookbook.store.cassandra.cluster import open_cluster
 from lookbook.store.cassandra.connection import Connection
@@ -27,21 +40,22 @@ class CassandraStore:
         self._connection = Connection(lambda: open_cluster(settings), statements(settings.cassandra_keyspace), report)
         self._buckets = BucketDirectory(self._connection, settings.shards, settings.retention)
 
-    def put(self, prediction: Prediction, thumbnail: bytes | None) -> None:
-        self.put_all([(prediction, thumbnail)])
+    def put(self, entry: Entry) -> None:
+        self.put_all([entry])
 
-    def put_all(self, entries: Sequence[tuple[Prediction, bytes | None]]) -> None:
+    def put_all(self, entries: Sequence[Entry]) -> None:
         started: list[ResponseFuture] = []
-        for prediction, thumbnail in entries:
-            self._buckets.add(prediction.id)
-            started += self._start_thumbnail(prediction.id, thumbnail)
-            started.append(self._connection.start("put", to_row(prediction, self._retention)))
+        for entry in entries:
+            self._buckets.add(entry.prediction.id)
+            started += self._start_thumbnail(entry.prediction.id, entry.thumbnail)
+            started.append(self._connection.start("put", to_row(entry.prediction, self._retention)))
         for future in started:
             self._connection.finish(future)
 
-    def put_if_absent(self, prediction: Prediction, thumbnail: bytes | None) -> Prediction:
+    def put_if_absent(self, entry: Entry) -> Prediction:
+        prediction = entry.prediction
         self._buckets.add(prediction.id)
-        started = self._start_thumbnail(prediction.id, thumbnail)
+        started = self._start_thumbnail(prediction.id, entry.thumbnail)
         ((applied, *stored),) = self._connection.execute("put_if_absent", to_row(prediction, self._retention))
         for future in started:
             self._connection.finish(future)
@@ -83,6 +97,51 @@ class CassandraStore:
 
     def scan(self, since: UUID | None = None, until: UUID | None = None) -> Iterator[Rows]:
         return scan(self._connection, self._buckets, since, until)
+
+    def input(self, id: UUID) -> Input | None:
+        raise NotImplementedError
+
+    def judge(self, prediction: Prediction, judgment: Judgment) -> None:
+        raise NotImplementedError
+
+    def judgments(self, id: UUID) -> tuple[Judgment, ...]:
+        raise NotImplementedError
+
+    def sampled_days(self, since: int, until: int) -> list[SampledDay]:
+        raise NotImplementedError
+
+    def samples(self, day: SampledDay, limit: int, after: tuple[float, UUID] | None = None) -> list[Sample]:
+        raise NotImplementedError
+
+    def sampled_judgments(self, day: SampledDay, below: float) -> list[Judgment]:
+        raise NotImplementedError
+
+    def frames(self, model_name: str, model_version: str, since: int, until: int) -> dict[int, DayFrame]:
+        raise NotImplementedError
+
+    def frame_scores(self, model_name: str, model_version: str, since: int, until: int) -> dict[int, bytes]:
+        raise NotImplementedError
+
+    def put_frame(self, day: SampledDay, frame: DayFrame, read_at: int) -> None:
+        raise NotImplementedError
+
+    def claim_review(self, id: UUID, owner: str, seconds: int) -> bool:
+        raise NotImplementedError
+
+    def put_comparison(self, comparison: Comparison, flips: Sequence[Flip]) -> None:
+        raise NotImplementedError
+
+    def comparisons(self, baseline: str, candidate: str | None, limit: int) -> list[Comparison]:
+        raise NotImplementedError
+
+    def flips(self, comparison: UUID, limit: int, after: tuple[float, UUID] | None = None) -> list[Flip]:
+        raise NotImplementedError
+
+    def put_drift_reference(self, model_name: str, model_version: str, id: UUID, annotator: str) -> None:
+        raise NotImplementedError
+
+    def drift_references(self, model_name: str, model_version: str) -> list[tuple[UUID, str]]:
+        raise NotImplementedError
 
     def status(self) -> Status:
         return self._connection.status()

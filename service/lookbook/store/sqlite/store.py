@@ -8,9 +8,26 @@ from contextlib import closing
 from typing import Any
 from uuid import UUID
 
+from lookbook.judgment import Judgment
 from lookbook.prediction import Prediction, from_sort_key, sort_key
-from lookbook.store import KEY_SECONDS, MAX_ROWS, Page, Query, Status, build_page, deletion_key
+from lookbook.store import (
+    KEY_SECONDS,
+    MAX_ROWS,
+    Comparison,
+    DayFrame,
+    Entry,
+    Flip,
+    Input,
+    Page,
+    Query,
+    Sample,
+    SampledDay,
+    Status,
+    build_page,
+    deletion_key,
+)
 from lookbook.store.rows import BATCH_ROWS, Rows, build_rows, ids_of
+from lookbook.store.sqlite import comparisons, judgments, samples
 from lookbook.store.sqlite.database import Database
 from lookbook.store.sqlite.sweeper import Sweeper
 from lookbook.store.sqlite.writer import Writer
@@ -18,37 +35,40 @@ from lookbook.store.sqlite.writer import Writer
 _COLUMNS = "key, file_name, labels, scores, model_name, model_version"
 _NOT_EXPIRED = "(expires IS NULL OR expires > :now)"
 _ABOVE_EVERY_KEY = b"\xff" * 17
+_DAY_SECONDS = 24 * 60 * 60
 
 
 class SqliteStore:
     """See lookbook.store.Store. Expired rows are hidden at once and removed soon after."""
 
-    def __init__(self, path: str, report: Callable[[float], None], retention: int = 0) -> None:
+    def __init__(self, path: str, report: Callable[[float], None], retention: int = 0, keep_days: int = 28) -> None:
         """`report` gets 1 while the store is available and 0 while it is not; `retention` is in seconds, 0: no limit.
 
-        Raises StoreUnavailable if the file cannot be opened or written.
+        Inputs and comparisons are kept for `keep_days`, but no longer than predictions. Raises StoreUnavailable if the
+        file cannot be opened or written.
         """
         self._retention = retention
+        self._keep_seconds = min(keep_days * _DAY_SECONDS, retention or keep_days * _DAY_SECONDS)
         self._database = Database(path, report)
         self._writer = Writer(self._database)
         self._sweeper = Sweeper(self._writer)
 
-    def put(self, prediction: Prediction, thumbnail: bytes | None) -> None:
-        self.put_all([(prediction, thumbnail)])
+    def put(self, entry: Entry) -> None:
+        self.put_all([entry])
 
-    def put_all(self, entries: Sequence[tuple[Prediction, bytes | None]]) -> None:
+    def put_all(self, entries: Sequence[Entry]) -> None:
         def write(connection: sqlite3.Connection) -> None:
-            for prediction, thumbnail in entries:
-                self._insert(connection, prediction, thumbnail)
+            for entry in entries:
+                self._insert(connection, entry)
 
         self._writer.run(write)
 
-    def put_if_absent(self, prediction: Prediction, thumbnail: bytes | None) -> Prediction:
+    def put_if_absent(self, entry: Entry) -> Prediction:
         def write(connection: sqlite3.Connection) -> Prediction:
-            stored = _get(connection, prediction.id)
+            stored = _get(connection, entry.prediction.id)
             if stored is None:
-                self._insert(connection, prediction, thumbnail)
-            return stored or prediction
+                self._insert(connection, entry)
+            return stored or entry.prediction
 
         return self._writer.run(write)
 
@@ -78,6 +98,10 @@ class SqliteStore:
                 {"key": sort_key(id), "now": time.time()},
             ).fetchone()
         return row[0] if row else None
+
+    def input(self, id: UUID) -> Input | None:
+        with self._database.connection() as connection:
+            return samples.read_input(connection, id)
 
     def delete(self, id: UUID) -> bool:
         def write(connection: sqlite3.Connection) -> bool:
@@ -120,8 +144,66 @@ class SqliteStore:
                     rows.append(_prediction(row))
                 if len(rows) == query.max_rows:
                     break
+            # Without a filter, the page has no other rows than these.
+            truths = judgments.read_truths(connection, rows)
         more = len(rows) == query.max_rows or count == limit
-        return build_page(rows, query, from_sort_key(below) if more else None)
+        return build_page(rows, query, from_sort_key(below) if more else None, truths)
+
+    def judge(self, prediction: Prediction, judgment: Judgment) -> None:
+        self._writer.run(lambda connection: judgments.insert(connection, prediction.id, judgment))
+
+    def judgments(self, id: UUID) -> tuple[Judgment, ...]:
+        with self._database.connection() as connection:
+            return judgments.read(connection, id)
+
+    def sampled_days(self, since: int, until: int) -> list[SampledDay]:
+        with self._database.connection() as connection:
+            return samples.read_days(connection, since, until)
+
+    def samples(self, day: SampledDay, limit: int, after: tuple[float, UUID] | None = None) -> list[Sample]:
+        with self._database.connection() as connection:
+            return samples.read(connection, day, limit, after)
+
+    def sampled_judgments(self, day: SampledDay, below: float) -> list[Judgment]:
+        with self._database.connection() as connection:
+            return judgments.read_sampled(connection, day, below)
+
+    def frames(self, model_name: str, model_version: str, since: int, until: int) -> dict[int, DayFrame]:
+        with self._database.connection() as connection:
+            rows = samples.read_frames(connection, "scores, ids", (model_name, model_version), since, until)
+        return {day: DayFrame(scores, ids) for day, scores, ids in rows}
+
+    def frame_scores(self, model_name: str, model_version: str, since: int, until: int) -> dict[int, bytes]:
+        with self._database.connection() as connection:
+            return dict(samples.read_frames(connection, "scores", (model_name, model_version), since, until))
+
+    def put_frame(self, day: SampledDay, frame: DayFrame, read_at: int) -> None:
+        self._writer.run(
+            lambda connection: samples.insert_frame(connection, day, frame, read_at / 1e6, self._retention)
+        )
+
+    def claim_review(self, id: UUID, owner: str, seconds: int) -> bool:
+        return self._writer.run(lambda connection: judgments.claim_review(connection, id, owner, seconds))
+
+    def put_comparison(self, comparison: Comparison, flips: Sequence[Flip]) -> None:
+        expires = time.time() + self._keep_seconds
+        self._writer.run(lambda connection: comparisons.insert(connection, comparison, flips, expires))
+
+    def comparisons(self, baseline: str, candidate: str | None, limit: int) -> list[Comparison]:
+        with self._database.connection() as connection:
+            return comparisons.read(connection, baseline, candidate, limit)
+
+    def flips(self, comparison: UUID, limit: int, after: tuple[float, UUID] | None = None) -> list[Flip]:
+        with self._database.connection() as connection:
+            return comparisons.read_flips(connection, comparison, limit, after)
+
+    def put_drift_reference(self, model_name: str, model_version: str, id: UUID, annotator: str) -> None:
+        model = (model_name, model_version)
+        self._writer.run(lambda connection: comparisons.insert_reference(connection, model, id, annotator))
+
+    def drift_references(self, model_name: str, model_version: str) -> list[tuple[UUID, str]]:
+        with self._database.connection() as connection:
+            return comparisons.read_references(connection, (model_name, model_version))
 
     def scan(self, since: UUID | None = None, until: UUID | None = None) -> Iterator[Rows]:
         below = sort_key(until) if until else _ABOVE_EVERY_KEY
@@ -146,9 +228,10 @@ class SqliteStore:
         self._sweeper.stop()
         self._database.close()
 
-    def _insert(self, connection: sqlite3.Connection, prediction: Prediction, thumbnail: bytes | None) -> None:
+    def _insert(self, connection: sqlite3.Connection, entry: Entry) -> None:
+        prediction, now = entry.prediction, time.time()
         key = sort_key(prediction.id)
-        expires = time.time() + self._retention if self._retention else None
+        expires = now + self._retention if self._retention else None
         connection.execute(
             f"INSERT OR REPLACE INTO predictions ({_COLUMNS}, expires) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
@@ -161,8 +244,9 @@ class SqliteStore:
                 expires,
             ),
         )
-        if thumbnail is not None:
-            connection.execute("INSERT OR REPLACE INTO thumbnails VALUES (?, ?, ?)", (key, thumbnail, expires))
+        if entry.thumbnail is not None:
+            connection.execute("INSERT OR REPLACE INTO thumbnails VALUES (?, ?, ?)", (key, entry.thumbnail, expires))
+        samples.insert(connection, entry, now + self._keep_seconds)
 
 
 def _get(connection: sqlite3.Connection, id: UUID) -> Prediction | None:

@@ -11,6 +11,15 @@ from lookbook.store.sqlite.writer import Writer
 _INTERVAL_SECONDS = 1.0
 _PAUSE_SECONDS = 0.02  # between two batches, so that others can write
 _BATCH_ROWS = 500
+_COLUMNS = {  # of each table, one that identifies a row; triggers remove what belongs to a row
+    "predictions": "key",
+    "thumbnails": "key",
+    "idempotency_keys": "key",
+    "inputs": "key",
+    "frames": "rowid",
+    "review_claims": "key",
+    "comparisons": "key",
+}
 
 
 class Sweeper:
@@ -40,9 +49,9 @@ class Sweeper:
 
 def _remove_batch(connection: sqlite3.Connection) -> int:
     removed = 0
-    for table in ("predictions", "thumbnails", "idempotency_keys"):
+    for table, column in _COLUMNS.items():
         removed += connection.execute(
-            f"DELETE FROM {table} WHERE key IN (SELECT key FROM {table} WHERE expires <= ? LIMIT ?)",
+            f"DELETE FROM {table} WHERE {column} IN (SELECT {column} FROM {table} WHERE expires <= ? LIMIT ?)",
             (time.time(), _BATCH_ROWS),
         ).rowcount
     return removed
