@@ -1,13 +1,13 @@
-import os
-import subprocess
-import sys
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from cassandra.cluster import Session
-from lookbook.errors import SettingsError
+from lookbook.errors import SettingsError, StoreUnavailable
 from lookbook.settings import Settings
 from lookbook.store.cassandra.schema import apply_schema, compaction_options
+
+from tests.support.commands import lookbook
 
 pytestmark = pytest.mark.cassandra
 
@@ -17,6 +17,11 @@ def tables(session: Session, keyspace: str) -> dict[str, tuple[object, dict[str,
         "SELECT table_name, id, compaction FROM system_schema.tables WHERE keyspace_name = %s", (keyspace,)
     )
     return {name: (id, dict(options)) for name, id, options in rows}
+
+
+def environment(settings: Settings) -> dict[str, Any]:
+    names = ("cassandra_port", "cassandra_username", "cassandra_password", "cassandra_keyspace")
+    return {f"LOOKBOOK_{name.upper()}": getattr(settings, name) for name in names}
 
 
 def test_a_second_run_changes_nothing(cassandra: Settings, cassandra_session: Session) -> None:
@@ -52,20 +57,31 @@ def test_a_column_of_a_later_version_is_kept(cassandra: Settings, cassandra_sess
     cassandra_session.execute(f"ALTER TABLE {table} DROP added_later", timeout=30)
 
 
-def test_the_command_reports_success(cassandra: Settings) -> None:
-    settings = {
-        f"LOOKBOOK_{name.upper()}": str(getattr(cassandra, name))
-        for name in ("cassandra_port", "cassandra_username", "cassandra_password", "cassandra_keyspace")
-    }
-    result = subprocess.run(
-        [sys.executable, "-m", "lookbook", "schema"],
-        env={"PATH": os.environ["PATH"], **settings},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+@pytest.mark.parametrize("options", [(), ("--check",)])
+def test_the_command_reports_success(cassandra: Settings, options: tuple[str, ...]) -> None:
+    result = lookbook("schema", *options, **environment(cassandra))
     assert result.stdout == f"schema: keyspace {cassandra.cassandra_keyspace} is up to date\n", result.stderr
     assert result.returncode == 0
+
+
+@pytest.mark.usefixtures("cassandra")
+def test_check_refuses_another_retention_in_one_line(cassandra: Settings) -> None:
+    result = lookbook("schema", "--check", **environment(cassandra), LOOKBOOK_RETENTION=86400)
+    assert result.returncode == SettingsError.exit_code
+    assert result.stderr == (
+        f"lookbook: LOOKBOOK_RETENTION=86400: the tables of keyspace {cassandra.cassandra_keyspace} have been created "
+        "for another retention; set the same one in all releases that share the keyspace\n"
+    )
+
+
+def test_check_waits_for_the_tables_and_creates_none(cassandra: Settings, cassandra_session: Session) -> None:
+    settings = replace(cassandra, cassandra_keyspace="nowhere")
+    result = lookbook("schema", "--check", "--wait=1", **environment(settings))
+    assert result.returncode == StoreUnavailable.exit_code
+    assert "keyspace nowhere has no table buckets, idempotency_keys, predictions, thumbnails: install or upgrade" in (
+        result.stderr
+    )
+    assert tables(cassandra_session, "nowhere") == {}
 
 
 def test_a_window_is_a_thirtieth_of_the_retention_and_at_least_a_minute() -> None:

@@ -21,7 +21,12 @@ _PAUSE_SECONDS = 2
     metavar="SECONDS",
     help="How long to wait for Cassandra to become available.",
 )
-def schema(wait: int) -> None:
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Change nothing: wait until the tables exist, and check that they are for the same LOOKBOOK_RETENTION.",
+)
+def schema(wait: int, check: bool) -> None:
     """Create or update Cassandra's keyspace and tables.
 
     You can run it again at any time. Set LOOKBOOK_CASSANDRA_* environment variables to say where Cassandra is;
@@ -29,14 +34,14 @@ def schema(wait: int) -> None:
     """
     # Imported here: the other commands start faster without the driver.
     from lookbook.store.cassandra.cluster import DRIVER_ERRORS
-    from lookbook.store.cassandra.schema import set_up_cassandra
+    from lookbook.store.cassandra.schema import check_cassandra, set_up_cassandra
 
     settings = Settings.from_environment(os.environ)
     deadline = time.monotonic() + wait
     reported = ""
     while True:
         try:
-            set_up_cassandra(settings)
+            (check_cassandra if check else set_up_cassandra)(settings)
             break
         except (*DRIVER_ERRORS, StoreUnavailable) as error:
             reason = " ".join(str(error).split())

@@ -6,7 +6,7 @@ from pathlib import Path
 from cassandra import InvalidRequest
 from cassandra.cluster import Session
 
-from lookbook.errors import SettingsError
+from lookbook.errors import SettingsError, StoreUnavailable
 from lookbook.settings import Settings
 from lookbook.store.cassandra.buckets import bucket_ttl
 from lookbook.store.cassandra.cluster import PATIENT_SECONDS, open_cluster
@@ -63,6 +63,32 @@ def apply_schema(session: Session, settings: Settings) -> None:
             session.execute(
                 f"ALTER TABLE {settings.cassandra_keyspace}.{table} WITH {options}", timeout=_STATEMENT_SECONDS
             )
+
+
+def check_cassandra(settings: Settings) -> None:
+    """Check that another release has created the tables, and for the same retention.
+
+    Raises StoreUnavailable if a table is missing, SettingsError for another retention, and DRIVER_ERRORS.
+    """
+    with open_cluster(settings, PATIENT_SECONDS) as cluster:
+        check_tables(cluster.connect(), settings)
+
+
+def check_tables(session: Session, settings: Settings) -> None:
+    """Raises StoreUnavailable if a table is missing, and SettingsError if the tables are for another retention."""
+    keyspace = settings.cassandra_keyspace
+    found = session.execute("SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s", (keyspace,))
+    missing = set(re.findall(r"TABLE IF NOT EXISTS <keyspace>\.(\w+)", _schema())) - {name for (name,) in found}
+    if missing:
+        raise StoreUnavailable(
+            f"keyspace {keyspace} has no table {', '.join(sorted(missing))}: install or upgrade the release that "
+            "creates the tables first"
+        )
+    if not all(_has_options(session, settings, table) for table in _TABLES_WITH_RETENTION):
+        raise SettingsError(
+            f"LOOKBOOK_RETENTION={settings.retention}: the tables of keyspace {keyspace} have been created for another "
+            "retention; set the same one in all releases that share the keyspace"
+        )
 
 
 def check_replication(session: Session, settings: Settings) -> None:
@@ -135,7 +161,7 @@ def _check_retention(session: Session, settings: Settings) -> None:
 
 
 def _statements(settings: Settings, options: str) -> list[str]:
-    text = (Path(__file__).parent / "schema.cql").read_text()
+    text = _schema()
     for name, value in {
         "keyspace": settings.cassandra_keyspace,
         "datacenter": settings.cassandra_local_dc.replace("'", "''"),
@@ -145,3 +171,7 @@ def _statements(settings: Settings, options: str) -> list[str]:
         text = text.replace(f"<{name}>", value)
     lines = [line for line in text.splitlines() if not line.startswith("--")]
     return [statement for statement in "\n".join(lines).split(";") if statement.strip()]
+
+
+def _schema() -> str:
+    return (Path(__file__).parent / "schema.cql").read_text()
