@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "telemetry": {"lookbook"},
     "model": {"errors"},
     "store": {"errors", "prediction", "judgment", "settings"},
+    "truth": {"judgment", "prediction"},
     "pipeline": {"errors", "prediction", "settings", "telemetry", "model", "store"},
     "http": {"lookbook", "errors", "prediction", "settings", "telemetry", "model", "store", "pipeline"},
     "server": {"addresses", "errors", "settings", "telemetry", "model", "store", "http"},

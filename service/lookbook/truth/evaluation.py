@@ -1,0 +1,117 @@
+"""How good a model version is, as far as people have judged its predictions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookbook.judgment import GroundTruth
+from lookbook.truth.accuracy import Rows, Share
+from lookbook.truth.calibration import Calibration, calibrate
+from lookbook.truth.frame import Frame
+from lookbook.truth.judged import UNCLEAR, Judged
+from lookbook.truth.labels import accuracy_of, confusion, recall_of
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Of frames of one model version, or of several pooled. A share is None if too little is judged to know it."""
+
+    accuracy: Share | None
+    estimated_accuracy: float | None  # the mean score: a signal, which no judgment supports
+    labels: tuple[str, ...]
+    precision: dict[str, Share | None]
+    recall: dict[str, Share | None]
+    predicted: dict[str, int]  # judged predictions with this label
+    shown: dict[str, int]  # judged images that show this label
+    counts: NDArray[np.int64]  # (labels, labels) ground truth down, label of the prediction across
+    shares: NDArray[np.float64]  # (labels, labels) the same as estimated shares of all predictions
+    calibration: Calibration | None
+    population: float  # predictions, estimated
+    sampled: int  # rows of the frames
+    judged: int  # rows that count, unclear ones too
+    unclear: int  # of these
+    waiting: int  # rows judged out of turn, which count once the order of review reaches them
+    days: int  # with rows
+    days_covered: int  # with rows that count
+
+    def to_json(self) -> dict[str, Any]:
+        calibration = self.calibration
+        return {
+            "accuracy": _share(self.accuracy, self.judged),
+            "estimated_accuracy": self.estimated_accuracy,
+            "precision": {label: _share(self.precision[label], self.predicted[label]) for label in self.labels},
+            "recall": {label: _share(self.recall[label], self.shown[label]) for label in self.labels},
+            "confusion_matrix": {
+                "labels": list(self.labels),
+                "counts": self.counts.tolist(),
+                "shares": self.shares.tolist(),
+            },
+            "calibration_curve": [bin.to_json() for bin in calibration.bins] if calibration else [],
+            "expected_calibration_error": calibration.error if calibration else None,
+            "brier_score": calibration.brier_score if calibration else None,
+            "calibration_intercept": calibration.line[0] if calibration and calibration.line else None,
+            "calibration_slope": calibration.line[1] if calibration and calibration.line else None,
+            "population_size": self.population,
+            "sampled": self.sampled,
+            "judged": self.judged,
+            "unclear": self.unclear,
+            "bounds": list(self.accuracy.interval) if self.accuracy else None,
+            "waiting": self.waiting,
+            "days": self.days,
+            "days_covered": self.days_covered,
+        }
+
+
+def evaluate(frames: Sequence[Frame], truths: Mapping[UUID, GroundTruth]) -> Evaluation:
+    """What the ground truths say about all predictions of the frames' days; other predictions' truths do not matter."""
+    judged = Judged(frames, truths)
+    rows = Rows(judged.score, judged.inclusion, judged.counted, judged.weight)
+    label, truth = judged.label[judged.counted], judged.truth[judged.counted]
+    clear, right = truth != UNCLEAR, (truth == label).astype(float)
+    counts, shares = confusion(judged)
+    named = list(enumerate(judged.labels))
+    return Evaluation(
+        accuracy=accuracy_of(rows, label, truth),
+        estimated_accuracy=float((judged.score / judged.inclusion).sum() / rows.population)
+        if len(judged.score)
+        else None,
+        labels=judged.labels,
+        precision={name: _precision(judged, rows, number) for number, name in named},
+        recall={name: recall_of(number, label, truth, rows) for number, name in named},
+        predicted={name: int((label == number).sum()) for number, name in named},
+        shown={name: int((truth == number).sum()) for number, name in named},
+        counts=counts,
+        shares=shares,
+        calibration=calibrate(rows.score[rows.judged][clear], right[clear], rows.weight[clear]),
+        population=rows.population,
+        sampled=len(judged.score),
+        judged=len(truth),
+        unclear=int((~clear).sum()),
+        waiting=int(judged.settled.sum()) - len(truth),
+        days=len({frame.day for frame in frames if len(frame)}),
+        days_covered=len({frames[number].day for number in np.unique(judged.frame[judged.counted])}),
+    )
+
+
+def _precision(judged: Judged, rows: Rows, number: int) -> Share | None:
+    mine = judged.label == number
+    counted = judged.counted[mine[judged.counted]]
+    return accuracy_of(rows.where(mine), judged.label[counted], judged.truth[counted])
+
+
+def _share(share: Share | None, judged: int) -> dict[str, Any]:
+    """Without an estimate, the number of judgments alone."""
+    if share:
+        return share.to_json()
+    return {
+        "estimate": None,
+        "confidence_interval": None,
+        "standard_error": None,
+        "n": judged,
+        "effective_sample_size": None,
+        "support": None,
+    }
