@@ -84,7 +84,7 @@ def main() -> None:
     figure = pyplot.figure(figsize=(15, rows * 0.42))
     for panel in panels:
         across, down, width, height = (panel["gridPos"][name] for name in "xywh")
-        # Around the curves: room for the title, the axis and the legend.
+        # Around the curves: room for the title, the axis, and the legend.
         left, bottom = (across + 1) / COLUMNS, 0.96 * (1 - (down + height - 2) / rows)
         axes = figure.add_axes((left, bottom, (width - 1.3) / COLUMNS, 0.96 * (height - 3) / rows))
         draw(panel, axes, ask, {"namespace": options.namespace, "service": options.service})

@@ -10,7 +10,7 @@ Rgb = NDArray[np.uint8]
 
 
 def photo(source: Image.Image, side: int, rng: np.random.Generator) -> Rgb:
-    """A photograph as (side, side, 3): padded, rotated, zoomed and flipped."""
+    """A photograph as (side, side, 3): padded, rotated, zoomed, and flipped."""
     fill = _color(rng) if rng.random() < 0.3 else (255, 255, 255)
     image = warp(source, side, rng, zoom=(0.7, 1.4), turn=25 if rng.random() < 0.8 else 180, fill=fill)
     return jitter(np.asarray(image), rng)
@@ -35,7 +35,7 @@ def warp(
     turn: float,
     fill: tuple[int, ...] | int,
 ) -> Image.Image:
-    """`source` fitted into a square, then zoomed, stretched, rotated (`turn` degrees), moved and flipped."""
+    """`source` fitted into a square, then zoomed, stretched, rotated (`turn` degrees), moved, and flipped."""
     fit = max(source.size) / side / rng.uniform(*zoom)
     stretch = math.exp(rng.uniform(-0.15, 0.15))
     angle = math.radians(rng.uniform(-turn, turn))
@@ -51,7 +51,7 @@ def warp(
 
 
 def jitter(image: Rgb, rng: np.random.Generator) -> Rgb:
-    """The image with random brightness, contrast, saturation, white balance, noise and an erased patch."""
+    """The image with random brightness, contrast, saturation, white balance, and noise, and with an erased patch."""
     values = image.astype(np.float32)
     gray = values.mean(axis=2, keepdims=True)
     values = gray + (values - gray) * rng.uniform(0.4, 1.5)

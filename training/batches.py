@@ -21,7 +21,7 @@ OTHERS = 0.08
 
 
 class Clothes(keras.utils.PyDataset):  # type: ignore[misc]  # Keras is not installed where mypy runs
-    """Photographs, Fashion-MNIST and images of none of the labels: arrays (n, height, width, 3), masks (n, 13)."""
+    """Photographs, Fashion-MNIST, and images of none of the labels: arrays (n, height, width, 3), masks (n, 13)."""
 
     def __init__(
         self,

@@ -48,7 +48,7 @@ PHOTO_LABELS = {
 
 _SHOES = Path(__file__).parent / "shoes.csv"
 
-# Photographs of none of the thirteen.
+# Labels of photographs that show none of the thirteen.
 OTHER_LABELS = ("Body", "Other")
 
 # Folds of senders that training never uses. The released bundle uses the first split; the others show how much the
@@ -91,7 +91,7 @@ def read_photos(folder: Path) -> list[Photo]:
 def told_apart(photos: Iterable[Photo]) -> list[Photo]:
     """The photographs, with one label for each shoe that `shoes.csv` lists; a person looked at those.
 
-    Shoes such as pumps, loafers and ballet flats are none of Fashion-MNIST's three kinds, and keep all three labels.
+    Shoes such as pumps, loafers, and ballet flats are none of Fashion-MNIST's three kinds, and keep all three labels.
     """
     with _SHOES.open(newline="") as file:
         known = {row["path"]: row["label"] for row in csv.DictReader(file)}

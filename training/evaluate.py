@@ -30,7 +30,7 @@ _IMAGES, _SIDE = 120, 128
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """Scores (n, labels) for a set of images, and the right labels of each image: none, one or several.
+    """Scores (n, labels) for a set of images, and the right labels of each image: none, one, or several.
 
     `paths` are the files of the images, if there are files.
     """

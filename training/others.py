@@ -44,7 +44,7 @@ def stripes(side: int, rng: np.random.Generator) -> Rgb:
 
 
 def shapes(side: int, rng: np.random.Generator) -> Rgb:
-    """A few polygons, ellipses and lines in random colors."""
+    """A few polygons, ellipses, and lines in random colors."""
     image = Image.fromarray(plain(side, rng))
     draw = ImageDraw.Draw(image)
     for _ in range(int(rng.integers(1, 12))):
@@ -84,7 +84,7 @@ def white_noise(side: int, rng: np.random.Generator) -> Rgb:
 
 
 def clouds(side: int, rng: np.random.Generator) -> Rgb:
-    """Noise whose power decreases with frequency, as in marble, fur and clouds."""
+    """Noise whose power decreases with frequency, as in marble, fur, and clouds."""
     frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.fftfreq(side)[None, :])
     frequency[0, 0] = np.inf
     spectrum = np.fft.fft2(rng.normal(size=(side, side))) / frequency ** rng.uniform(0.7, 1.8)

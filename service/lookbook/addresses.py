@@ -9,7 +9,7 @@ _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 def bind(address: str) -> socket.socket:
     """A TCP socket that is bound to <host>:<port>. Raises OSError.
 
-    Without a host, and with [::], it takes IPv6 and IPv4, or IPv4 alone if the system has no IPv6.
+    Without a host, and with [::], it takes IPv6 and IPv4, or only IPv4 if the system has no IPv6.
     """
     host, _, port = address.rpartition(":")
     host = host.strip("[]")

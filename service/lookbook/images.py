@@ -56,9 +56,9 @@ def _is_image(path: str) -> bool:
         with Path(path).open("rb") as file:
             return bool(_SIGNATURE.match(file.read(12)))
     except OSError:
-        return False  # not by its name either
+        return False  # unreadable, and its name does not say so
 
 
 def _is_special(path: str) -> bool:
-    """Whether it is a pipe, a device or the like, which might never end. A missing file is left to read()."""
+    """Whether it is a pipe, a device, or the like, which might never end. A missing file is left to read()."""
     return os.path.exists(path) and not os.path.isfile(path)

@@ -1,4 +1,4 @@
-"""A prediction, and its id, which contains the time, the bucket and the shard."""
+"""A prediction, and its id, which contains the time, the bucket, and the shard."""
 
 import hashlib
 import threading

@@ -134,7 +134,7 @@ class Settings:
         "", "URL of an OpenTelemetry collector to send traces to; empty: tracing is off", _check_url
     )
     tokens_file: str = _text(
-        "", "file of bearer tokens, one per line, with roles if not all; empty: no token is needed"
+        "", "file of bearer tokens, one per line, optionally with roles; empty: no token is needed"
     )
 
     @classmethod

@@ -57,7 +57,7 @@ CALM = {
 
 
 def series(values: dict[str, str]) -> list[Object]:
-    """With the labels that Prometheus adds to what it scrapes from this release, and with series of others."""
+    """The series, with the labels that Prometheus adds for this release, and series of other releases."""
     ours = {
         name if name.startswith("kube_") else name.replace("{", "{namespace='default', service='lookbook', "): value
         for name, value in values.items()
@@ -66,7 +66,7 @@ def series(values: dict[str, str]) -> list[Object]:
 
 
 def firing(minute: int, *alerts: str) -> Object:
-    """That these alerts fire at a minute, and no others."""
+    """The expectation that these alerts, and no others, fire at a minute."""
     return {
         "expr": "group by (alertname) (ALERTS{alertstate='firing'})",
         "eval_time": f"{minute}m",
@@ -83,7 +83,7 @@ def rules() -> Object:
 
 def promtool(folder: Path, rules: Object, tests: list[Object]) -> "subprocess.CompletedProcess[str]":
     if not shutil.which("promtool"):
-        lacking("no promtool: the test of the alerts needs it on the PATH", "PROMTOOL")
+        lacking("no promtool on the PATH: the test of the alerts needs it", "PROMTOOL")
     (folder / "rules.yaml").write_text(yaml.safe_dump(rules))
     (folder / "tests.yaml").write_text(yaml.safe_dump({"rule_files": ["rules.yaml"], "tests": tests}))
     command = ["promtool", "test", "rules", str(folder / "tests.yaml")]

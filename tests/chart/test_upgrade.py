@@ -1,4 +1,4 @@
-"""What an upgrade may change, and what it must not."""
+"""What an upgrade may change, and what it must not change."""
 
 import json
 import shutil

@@ -25,7 +25,7 @@ def properties(schema: Object, prefix: str = "") -> dict[str, Object]:
 
 
 def paths(values: Object, prefix: str = "") -> dict[str, object]:
-    """The values by their path, maps too."""
+    """The values by their path, including maps."""
     found: dict[str, object] = {}
     for name, entry in values.items():
         found[prefix + name] = entry
@@ -75,7 +75,7 @@ def test_every_value_is_used() -> None:
 
 
 def test_the_service_accepts_the_settings_that_are_rendered(values: list[object]) -> None:
-    """As on an upgrade that reuses values: numbers come as JSON, and Helm reads them as floats."""
+    """Numbers come as JSON, as on an upgrade that reuses values, and Helm reads them as floats."""
     large = ("--set-json", "settings.retention=2592000", "--set-json", "settings.max_bytes=8388608")
     for name, spec in pod_specs(render(*values, *large)):
         for container in spec["containers"]:

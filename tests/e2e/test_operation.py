@@ -101,7 +101,7 @@ def test_pods_come_with_load_and_go_with_it(
     """An upgrade to the next chart does not change the number of pods."""
     with load(rate=rate(2.0)):
         until(lambda: len(cluster.ready("service")) > 2, 240)
-        # Of the next release there is only the chart.
+        # Only the chart of the next release exists, so the container images stay the same.
         upgrade(wait=False, chart=next_chart, images__service__tag=__version__, images__modelInit__tag=__version__)
         assert replicas(cluster) > 2
     with load(rate=rate(0.5)) as falling:

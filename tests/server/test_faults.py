@@ -1,4 +1,4 @@
-"""Cassandra becomes unavailable and comes back, in a container that these tests stop, pause and start."""
+"""Cassandra becomes unavailable and comes back, in a container that these tests stop, pause, and start."""
 
 import hashlib
 import subprocess
@@ -67,7 +67,7 @@ def decoded(service: Service) -> str:
 def check_outage(
     service: Service, begin: Callable[[], object], end: Callable[[], object], available: Callable[[], bool]
 ) -> None:
-    """While the store is unavailable nothing is acknowledged; afterwards the service recovers by itself."""
+    """While the store is unavailable nothing is acknowledged; afterward, the service recovers by itself."""
     stored = service.send(BAG.read_bytes()).json()["id"]
     begin()
     try:
@@ -219,7 +219,7 @@ def forwarder(host: str, port: int) -> Iterator[None]:
 def test_back_at_another_address(
     serve: Callable[..., Service], on_cassandra: dict[str, object], tmp_path: Path
 ) -> None:
-    """Like a pod that moves: the name stays, its address changes, and the old address stops responding."""
+    """As with a pod that moves, the name stays, its address changes, and the old address stops responding."""
     hosts = tmp_path / "hosts"
     # A mount namespace in which a name changes its address for one process only.
     unshared = ("unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(hosts))

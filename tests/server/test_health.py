@@ -1,4 +1,4 @@
-"""/livez, /readyz and the health endpoints of /v2."""
+"""/livez, /readyz, and the health endpoints of /v2."""
 
 from collections.abc import Callable
 

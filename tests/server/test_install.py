@@ -34,7 +34,7 @@ def run(*command: object, cwd: Path, **environment: str) -> str:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy of the whole repository."""
+    """The wheel, built from a copy of the whole repository."""
     folder = tmp_path_factory.mktemp("wheel")
     tree = copy_repository(folder / "tree")
     pip = (sys.executable, "-m", "pip")

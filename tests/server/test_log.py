@@ -1,4 +1,4 @@
-"""The log, on a standard error that is blocked, closed or full."""
+"""The log, on a standard error that is blocked, closed, or full."""
 
 import json
 import os

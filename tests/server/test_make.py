@@ -30,7 +30,7 @@ def run(*command: object, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One in which `make` has run."""
+    """A checkout in which `make` has run."""
     folder = copy_repository(tmp_path_factory.mktemp("checkout"))
     try:
         run(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest=build", "setuptools", cwd=folder)

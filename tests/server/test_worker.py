@@ -1,4 +1,4 @@
-"""The real server and clients that are slow, misbehave or disconnect."""
+"""The real server and clients that are slow, misbehave, or disconnect."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""A Kubernetes API server without nodes or controllers: it checks, merges and stores objects as any cluster does."""
+"""A Kubernetes API server without nodes or controllers: it checks, merges, and stores objects as any cluster does."""
 
 import json
 import os

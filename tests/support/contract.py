@@ -1,4 +1,4 @@
-"""Checks every response that a test gets against /openapi.json: status, headers, content type and schema."""
+"""Checks every response that a test gets against /openapi.json: status, headers, content type, and schema."""
 
 import functools
 import json

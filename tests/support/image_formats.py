@@ -104,7 +104,7 @@ def few_grays(image: Image.Image, bits: int) -> tuple[bytes, bytes]:
 
 
 def rotated(image: Image.Image, format: str) -> bytes:
-    """Stored on its side, with EXIF data that turn it upright."""
+    """The image stored on its side, with EXIF data that turns it upright."""
     exif = Image.Exif()
     exif[0x0112] = 6
     return encoded(image.transpose(Image.Transpose.ROTATE_90), format, exif=exif, **quality(format))

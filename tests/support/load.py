@@ -20,7 +20,7 @@ from tests.support.running import Service, until
 
 @contextmanager
 def liveness(service: Service) -> Iterator[list[float]]:
-    """Requests /livez without a pause; afterwards the list holds the seconds that each response took."""
+    """Requests /livez without a pause; afterward, the list holds the seconds that each response took."""
     seconds: list[float] = []
     with subprocess.Popen(
         [sys.executable, "-m", "tests.support.liveness", str(service.port)],

@@ -78,7 +78,7 @@ def checkout(folder: Path) -> Path:
 
 
 def _blocks(text: str, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """The commands and the output of each block to run; no output where the page does not say it."""
+    """The commands and the output of each block to run; no output if the page does not show it."""
     for name, script, expected in _BLOCK.findall(text):
         if not name or name in names:
             yield script, expected

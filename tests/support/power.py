@@ -30,11 +30,11 @@ def run(*command: object) -> str:
 def check_requirements() -> None:
     for tool in ("docker", "mkfs.xfs", "xfs_io"):
         if not shutil.which(tool):
-            lacking(f"no {tool}: cutting the power needs root, Docker and xfsprogs", "POWER")
+            lacking(f"no {tool}: cutting the power needs root, Docker, and xfsprogs", "POWER")
 
 
 class Node:
-    """A container; its data survive only as far as they were flushed."""
+    """A container whose data survives a power loss only if it was flushed."""
 
     def __init__(self, number: int, folder: Path, configure: str) -> None:
         """`configure`: shell script that copies the configuration into /conf and edits it, as the chart's does."""

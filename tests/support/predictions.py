@@ -64,6 +64,6 @@ def post_image(
 
 
 def error_of(response: TestResponse) -> tuple[int, str, str]:
-    """Status, code and message of an error."""
+    """Status, code, and message of an error."""
     error = response.get_json()["error"]
     return response.status_code, error["code"], error["message"]

@@ -140,7 +140,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def outcomes(folder: Path) -> dict[str, tuple[int, str, str]]:
-    """Exit code, standard output and standard error of a build of each model."""
+    """Exit code, standard output, and standard error of a build of each model."""
     cases = {**BUILT, **{name: arguments for name, (arguments, _) in REFUSED.items()}}
     common = ["model", "build", "--version", "1.0.0", "--images", str(PHOTOS), "--labels", "labels.txt"]
     arguments = [[*common, "--name", name, *given] for name, given in cases.items()]
@@ -197,7 +197,7 @@ def test_each_kind_of_model_becomes_a_bundle(
     spec = bundle(folder, name).input
     assert ((spec.height, spec.width), spec.color, spec.resize) == (size, color, resize)
     assert (spec.mean[0], spec.std[0]) == scale
-    # As whenever a server starts: digests, shapes and the five golden images.
+    # Checks what a server checks at startup: digests, shapes, and the five golden images.
     classifier = Classifier(bundle(folder, name))
     assert len(classifier.bundle.golden) == 5
     scores = classifier.classify(preprocess((PHOTOS / "hat.jpg").read_bytes(), spec, 25_000_000))

@@ -172,7 +172,7 @@ def test_ctrl_c_never_cuts_a_line(many: Path, tmp_path: Path, form: str) -> None
 
 
 def test_ctrl_c_prints_everything_that_was_stored(serve: Callable[..., Service], tmp_path: Path) -> None:
-    """Also what comes after an image that is still being waited for, here a pipe that never delivers one."""
+    """Including what comes after an image that the command still waits for, here a pipe that delivers nothing."""
     os.mkfifo(tmp_path / "pipe")
     service = serve().ready()
     paths = [tmp_path / "pipe", *[BAG] * 5]

@@ -1,4 +1,4 @@
-"""Metadata that nobody uses never decides whether an image is accepted."""
+"""Metadata that Lookbook does not use never decides whether an image is accepted."""
 
 import io
 import os

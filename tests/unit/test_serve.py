@@ -35,6 +35,6 @@ def test_a_bad_line_of_the_tokens_file_is_one_line(tmp_path: Path) -> None:
     ended = lookbook("serve", LOOKBOOK_BIND=f"127.0.0.1:{free_port()}", LOOKBOOK_TOKENS_FILE=str(tmp_path / "tokens"))
     assert ended.returncode == 2
     assert ended.stderr.startswith(
-        f"lookbook: LOOKBOOK_TOKENS_FILE={tmp_path}/tokens, line 1: after the token come its roles"
+        f"lookbook: LOOKBOOK_TOKENS_FILE={tmp_path}/tokens, line 1: the roles after the token must be one or more of"
     )
     assert ended.stderr.count("\n") == 1

@@ -65,16 +65,16 @@ def test_a_line_can_limit_a_token_and_name_who_has_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (b"secret write", "its roles, separated by commas: read, predict, review, admin"),
-        (b"secret read,", "its roles"),
-        (b"secret Ana", "its roles"),
+        (b"secret write", "the roles after the token must be one or more of read, predict, review, admin"),
+        (b"secret read,", "the roles after the token"),
+        (b"secret Ana", "the roles after the token"),
         (b"secret read " + b"x" * 101, "at most 100 printable characters"),
         (b"secret read a\x00b", "at most 100 printable characters"),
         (b"secret read \xff", "must be UTF-8"),
-        (b"one read", "the token is in line 1, too, with other roles or another name"),
+        (b"one read", "the token is already in line 1, with other roles or another name"),
     ],
 )
-def test_a_bad_line_is_named_by_its_number_alone(tmp_path: Path, line: bytes, reason: str) -> None:
+def test_a_bad_line_is_named_only_by_its_number(tmp_path: Path, line: bytes, reason: str) -> None:
     (tmp_path / "tokens").write_bytes(b"one\n\n" + line)
     with pytest.raises(SettingsError) as error:
         Tokens(tmp_path / "tokens")

@@ -14,7 +14,7 @@ _CONFIG = "model_config"
 def modernize(path: Path, copy: Path) -> None:
     """Write a copy of an .h5 file whose description of the model Keras 3 understands; the weights are the same.
 
-    Raises ValueError, LookupError, TypeError and OSError if the file is damaged.
+    Raises ValueError, LookupError, TypeError, and OSError if the file is damaged.
     """
     shutil.copyfile(path, copy)
     with h5py.File(copy, "r+") as file:

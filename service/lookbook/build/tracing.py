@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 # Gray values of three images of one color, which are followed through the model.
 PROBES = np.array([0, 128, 255], np.float32)
 _MANY = 10_000
-# Layers and operations that shift or scale all pixels; every other one may only move, copy or leave out pixels.
+# Layers and operations that shift or scale all pixels; every other one may only move, copy, or leave out pixels.
 _ARITHMETIC = {
     "Add", "Divide", "Multiply", "Negative", "Normalization", "Pipeline", "Rescaling", "Subtract", "TrueDivide",
 }  # fmt: skip
@@ -144,7 +144,7 @@ def _limits(operation: keras.Operation) -> tuple[float, float] | None:
 
 
 def _normalized(layer: layers.BatchNormalization, pixels: _Pixels) -> Iterator[Step]:
-    """The layer without its learned scale and offset: by means and variances of the images that it was trained on."""
+    """The layer without its learned scale and offset: it uses the means and variances of its training images."""
     shape = [1] * len(pixels.values.shape)
     shape[layer.axis] = -1
     mean, variance = (

@@ -1,4 +1,4 @@
-"""Results as a table, JSON Lines or CSV, each line flushed at once, and messages to standard error."""
+"""Results as a table, JSON Lines, or CSV, each line flushed at once, and messages to standard error."""
 
 import csv
 import io

@@ -15,9 +15,9 @@ _INVALID = "the bearer token is not valid: check it, or ask the operator for a n
 
 
 def init_app(app: Flask, tokens_file: str) -> None:
-    """Require a token of the file that has the role of the endpoint; an empty path requires none.
+    """Require a token from the file, with a role that the endpoint allows; an empty path requires none.
 
-    Raises OSError if the file cannot be read, SettingsError if a line is wrong.
+    Raises OSError if the file cannot be read, SettingsError if a line is malformed.
     """
     if not tokens_file:
         return
@@ -41,7 +41,7 @@ def token_name() -> str:
 
 
 def _authorize(token: Token) -> None:
-    """Raises Forbidden if the token has no role of the endpoint."""
+    """Raises Forbidden if the token has none of the roles that the endpoint allows."""
     if request.endpoint is None:
         return  # there is no such path, or it does not support the method
     wanted = roles_of(current_app.view_functions[request.endpoint])

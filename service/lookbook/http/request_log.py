@@ -1,4 +1,4 @@
-"""The id, the trace, the log line and the metrics of each request."""
+"""The id, the trace, the log line, and the metrics of each request."""
 
 import logging
 import re

@@ -20,7 +20,7 @@ ALL_ROLES = frozenset(Role)
 
 
 def needs(*roles: Role) -> Callable[[_View], _View]:
-    """State next to a route that a token must have one of these roles."""
+    """Declare that a request to the route needs a token with one of these roles."""
 
     def state(view: _View) -> _View:
         view.roles = frozenset(roles)  # type: ignore[attr-defined]
@@ -30,6 +30,6 @@ def needs(*roles: Role) -> Callable[[_View], _View]:
 
 
 def roles_of(view: Callable[..., Any]) -> frozenset[Role]:
-    """The roles of which a token needs one; without any, no token is enough."""
+    """The roles of which a token needs one; if there are none, no token is sufficient."""
     found: frozenset[Role] = getattr(view, "roles", frozenset())
     return found

@@ -27,7 +27,7 @@ class Tokens:
     """The tokens of a file, one per line: TOKEN [ROLES [NAME]]; empty lines are ignored."""
 
     def __init__(self, path: Path) -> None:
-        """Raises OSError if the file cannot be read, SettingsError if a line is wrong."""
+        """Raises OSError if the file cannot be read, SettingsError if a line is malformed."""
         self._path = path
         self._stamp: tuple[int, int, int] | None = None
         self._tokens: list[Token] = []
@@ -38,7 +38,7 @@ class Tokens:
         return len(self._tokens)
 
     def find(self, token: str) -> Token | None:
-        """The token of the file that this one, Latin-1 as in WSGI, is equal to; compares in constant time."""
+        """The token in the file that equals this text, Latin-1 as in WSGI; compares in constant time."""
         try:
             self._refresh()
             self._readable = True
@@ -66,7 +66,7 @@ class Tokens:
                 token = _parse(line)
                 known_at, known = first.setdefault(token.secret, (number, token))
                 if token != known:
-                    raise ValueError(f"the token is in line {known_at}, too, with other roles or another name")
+                    raise ValueError(f"the token is already in line {known_at}, with other roles or another name")
             except ValueError as error:
                 raise SettingsError(f"{self._path}, line {number}: {error}") from None
             yield token
@@ -90,5 +90,5 @@ def _parse(line: bytes) -> Token:
 def _roles(text: str) -> frozenset[Role]:
     names = text.split(",")
     if not set(names) <= ALL_ROLES:
-        raise ValueError(f"after the token come its roles, separated by commas: {', '.join(Role)}")
+        raise ValueError(f"the roles after the token must be one or more of {', '.join(Role)}, separated by commas")
     return frozenset(map(Role, names))

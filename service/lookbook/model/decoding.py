@@ -65,7 +65,7 @@ _TRANSPOSE_BY_ORIENTATION = {
 def decode(data: bytes, spec: InputSpec, max_pixels: int) -> Image.Image:
     """Upright "RGB" or "L" image, no larger than the model and the thumbnail need.
 
-    Raises InvalidImage, ImageTooLarge (before decoding) or UnsupportedMediaType.
+    Raises InvalidImage, ImageTooLarge (before decoding), or UnsupportedMediaType.
     """
     data = strip(data)
     file = _open(data)
@@ -186,7 +186,7 @@ def _scale_transparency(image: ImageFile.ImageFile) -> None:
 
 
 def _orientation(image: Image.Image) -> int | None:
-    """From the EXIF data; damaged EXIF data is ignored, because the image itself is complete."""
+    """The orientation in the EXIF data; damaged EXIF data is ignored, because the image itself is complete."""
     try:
         return image.getexif().get(ExifTags.Base.Orientation)
     except _DECODER_ERRORS:

@@ -1,4 +1,4 @@
-"""Files without the metadata that nobody here uses, so that damage in it does not matter.
+"""Files without the metadata that Lookbook does not use, so that damage in it does not matter.
 
 Decoders parse color profiles, texts, and thumbnails, and because of them refuse a file that every browser shows. What
 stays: the pixels, transparency, EXIF (for the orientation), and what defines the colors of a JPEG (JFIF, Adobe).
@@ -20,7 +20,7 @@ _TRANSPARENCY_BYTES = {0: 2, 2: 6}
 _START_OF_SCAN = 0xDA
 _APP0, _APP1, _APP14, _APP15 = 0xE0, 0xE1, 0xEE, 0xEF
 _COMMENT = 0xFE
-# The first bytes and the least length of the application segments that stay.
+# The first bytes and the minimum length of the application segments that stay.
 _USED_SEGMENTS = {_APP0: (b"JFIF\0", 14), _APP1: (b"Exif\0\0", 6), _APP14: (b"Adobe", 12)}
 # The chunks of a WebP that stay, and the flags of those that don't: a color profile and XMP.
 _WEBP_CHUNKS = (b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"EXIF")
@@ -86,7 +86,7 @@ def _cut_chunk(rest: memoryview) -> Iterator[bytes | memoryview]:
 
 
 def _used_segments(data: bytes) -> Iterator[memoryview]:
-    """The segments of a JPEG, and from its first scan on everything."""
+    """The segments of a JPEG, and everything from its first scan on."""
     view, start = memoryview(data), 2
     while (start := data.find(b"\xff", start)) >= 0 and start + 4 <= len(data):
         marker = data[start + 1]

@@ -1,4 +1,4 @@
-"""Images reduced by a whole factor and converted to "L", "RGB" or "RGBA". Tests: tests/unit/test_decoding.py."""
+"""Images reduced by a whole factor and converted to "L", "RGB", or "RGBA". Tests: tests/unit/test_decoding.py."""
 
 import math
 
@@ -9,7 +9,7 @@ _TILE_SIDE = 512
 
 
 def reduce(image: Image.Image, factor: int) -> Image.Image:
-    """The image in mode "L", "RGB" or "RGBA", `factor` times smaller.
+    """The image in mode "L", "RGB", or "RGBA", `factor` times smaller.
 
     Works in tiles: there is not enough memory for a large image and a converted copy.
     """

@@ -32,7 +32,7 @@ def completed(data: bytes) -> list[bytes]:
 
 
 def _completed_png(data: bytes) -> list[bytes]:
-    """With its scan lines compressed again, if all of them are there."""
+    """The PNG with its scan lines compressed again, if all of them are there."""
     head, compressed = _split_png(data)
     left = _scan_line_bytes(*struct.unpack_from(">IIBBxxB", data, len(PNG) + 8))
     inflate, deflate, parts = zlib.decompressobj(), zlib.compressobj(1), []

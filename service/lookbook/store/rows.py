@@ -1,4 +1,4 @@
-"""Predictions as columns, for those who read the whole store. Tests: tests/unit/test_scan.py."""
+"""Predictions as columns, for reading the whole store. Tests: tests/unit/test_scan.py."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +13,7 @@ from lookbook.prediction import Prediction
 
 BATCH_ROWS = 20_000  # of one read
 
-# A sort_key() has the timestamp first. The same bytes stand in another order in UUID.bytes.
+# A sort_key() begins with the timestamp; UUID.bytes has the same bytes in another order.
 _FROM_KEY = [4, 5, 6, 7, 2, 3, 0, 1, *range(8, 16)]
 _TO_KEY = [6, 7, 4, 5, 0, 1, 2, 3, *range(8, 16)]
 _VERSION, _SIGN = 0x10, 0x80
@@ -21,7 +21,7 @@ _VERSION, _SIGN = 0x10, 0x80
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Columns of one length, newest first. `ids` has 16 bytes for each, as UUID.bytes; labels are best first."""
+    """Columns of equal length, newest first. `ids` has 16 bytes for each, as UUID.bytes; labels are best first."""
 
     ids: bytes
     file_names: list[str]
@@ -34,7 +34,7 @@ class Rows:
         return len(self.file_names)
 
     def predictions(self) -> Iterator[Prediction]:
-        """The same as objects, which takes several times as long."""
+        """The same rows as objects; this takes several times as long."""
         ids = (UUID(bytes=self.ids[start : start + 16]) for start in range(0, len(self.ids), 16))
         columns = (ids, self.file_names, self.labels, self.scores, self.model_names, self.model_versions)
         for id, file_name, labels, scores, *model in zip(*columns, strict=True):
@@ -56,7 +56,7 @@ def build_rows(ids: bytes, columns: Iterable[Sequence[str]]) -> Rows:
 
 @lru_cache(10_000)
 def _labels(text: str) -> list[str]:
-    """Few combinations of labels are frequent."""
+    """Cached, because a few combinations of labels make up most rows."""
     labels: list[str] = json.loads(text)
     return labels
 

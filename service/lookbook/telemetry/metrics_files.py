@@ -1,6 +1,6 @@
 """The files in which a worker keeps its metrics, so that every worker can report those of all.
 
-prometheus_client writes to them through maps, where a full disk is not an error but a signal that ends the process.
+prometheus_client writes to them through memory maps. There, a full disk is a signal that ends the process.
 Here a file is mapped only after its blocks are reserved. Without room, metrics are incomplete, but the worker serves.
 
 Tests: tests/server/test_full_disk.py, tests/unit/test_metrics_files.py.
@@ -73,7 +73,7 @@ class MetricsFile(MmapedDict):
         self._retry_at = 0.0
 
     def _reserve_for(self, key: str) -> None:
-        """Reserve the blocks to which prometheus_client will enlarge the file for a new value, if it will."""
+        """If prometheus_client will enlarge the file for a new value, reserve the blocks for that."""
         needed = self._used + len(key.encode()) + 32  # an entry has up to 28 bytes in addition to its key
         capacity = self._capacity
         while capacity < needed:

@@ -1,4 +1,4 @@
-// The entry point: takes images from the file chooser, drag and drop or the clipboard, and follows the address.
+// The entry point: takes images from the file chooser, drag and drop, or the clipboard, and follows the address.
 
 import { restart } from "./history.js";
 import { route } from "./prediction.js";

@@ -1,4 +1,4 @@
-"""/v2: the Open Inference Protocol, as KServe, Triton and MLServer speak it. Tests: tests/unit/test_v2.py."""
+"""/v2: the Open Inference Protocol, as KServe, Triton, and MLServer speak it. Tests: tests/unit/test_v2.py."""
 
 from flask import Blueprint
 

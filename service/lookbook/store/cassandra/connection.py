@@ -116,7 +116,7 @@ class Connection:
         return True
 
     def _connect(self) -> None:
-        """Resolve the contact points again, open a new session and close the old one."""
+        """Resolve the contact points again, open a new session, and close the old one."""
         cluster = None
         try:
             cluster = self._open()

@@ -53,12 +53,12 @@ def _read_group(
 
 
 def _newest_first(ids: bytes, limit: int) -> tuple[list[int], bool]:
-    """The order of the rows before the end of the first partition that was cut off; and whether one was."""
+    """The order of the rows down to the end of the first partition that was cut off, and whether any was."""
     keys = sort_keys(ids)
     order = np.lexsort((keys[:, 1], keys[:, 0]))[::-1]
-    # Backwards, because the index is that of the first occurrence.
+    # In reverse, because np.unique() returns the index of the first occurrence.
     _, index, counts = np.unique(_partitions(ids, keys)[order[::-1]], return_index=True, return_counts=True)
-    # Behind the last row of a partition that was cut off, rows are missing.
+    # If a partition was cut off, the rows after its last one are missing.
     ends = len(order) - index[counts >= limit]
     return order[: ends.min(initial=len(order))].tolist(), bool(ends.size)
 

@@ -82,7 +82,7 @@ class Database:
         try:
             _create_tables(self._path)
             opened += [_connect(self._path) for _ in range(_CONNECTIONS)]
-            # Whether the path can be written shows only in a write.
+            # Only a write shows whether the file can be written.
             opened[0].execute(_PROBE)
         except sqlite3.Error as error:
             for connection in opened:
@@ -126,7 +126,7 @@ class Database:
 
 
 def _create_tables(path: str) -> None:
-    """Workers that do this at the same time wait for each other; SQLite does not wait for the switch to WAL."""
+    """Creates the tables; tries again while other workers do, because SQLite does not wait for the switch to WAL."""
     script = (Path(__file__).parent / "schema.sql").read_text()
     deadline = time.monotonic() + _OPEN_SECONDS
     while True:
