@@ -237,6 +237,16 @@ def test_the_command_line(tmp_path: Path, serve: Callable[..., Service]) -> None
     assert re.search(r"^id,created_at,file_name,label.*\n.*dress.jpg,Dress,", printed, re.MULTILINE)
 
 
+def test_export(tmp_path: Path, serve: Callable[..., Service]) -> None:
+    folder = checkout(tmp_path / "checkout")
+    service = serve(sqlite_path=folder / "lookbook.sqlite").ready()
+    for image in IMAGES[-2:]:
+        service.send(image.read_bytes())
+    printed = follow(DOCS / "how-to/export.md", "export", "import", "images", folder=folder)
+    assert printed.splitlines() == [*["predictions.parquet: 2 predictions"] * 2, "judged: 0 images"]
+    assert serve(sqlite_path=folder / "copy.sqlite").ready().all_ids() == service.all_ids()
+
+
 def test_completion(tmp_path: Path) -> None:
     follow(
         DOCS / "how-to/command-line.md",

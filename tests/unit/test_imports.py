@@ -26,9 +26,10 @@ MAY_IMPORT = {
     "truth": {"judgment", "prediction"},
     "pipeline": {"errors", "prediction", "settings", "telemetry", "model", "store"},
     "http": {"lookbook", "errors", "prediction", "settings", "telemetry", "model", "store", "pipeline"},
+    "export": {"errors", "judgment", "prediction", "store"},
     "server": {"addresses", "errors", "settings", "telemetry", "model", "store", "http"},
     "build": {"errors", "images", "model"},
-    "cli": {"lookbook", "errors", "settings", "images", "model", "store", "server", "build"},
+    "cli": {"lookbook", "errors", "prediction", "settings", "images", "model", "store", "export", "server", "build"},
     "__main__": {"cli"},
     "lookbook": set(),
 }
@@ -107,6 +108,7 @@ def test_no_module_imports_itself_through_others() -> None:
                 for name in ("comparisons", "database", "judgments", "samples", "store", "sweeper", "writer")
             },
         ),
+        ("pyarrow", {"export.parquet"}),
         ("keras", {f"build.{name}" for name in KERAS}),
         ("tensorflow", {"build.conversion", "build.writer"}),
         ("training", set()),

@@ -7,7 +7,7 @@ import click
 from click.core import ParameterSource
 
 from lookbook.cli import output
-from lookbook.cli.options import form_options, moment, server_options
+from lookbook.cli.options import form_options, period_options, server_options
 
 if TYPE_CHECKING:
     from lookbook.cli.client import Client
@@ -18,13 +18,7 @@ PAGE = 1_000
 @click.command()
 @server_options("http://127.0.0.1:8080")
 @click.option("--label", help="Only predictions with this label.")
-@click.option(
-    "--since",
-    metavar="TIME",
-    callback=moment,
-    help="Only predictions made at this time or later, such as 2026-01-31 (local time) or 2026-01-31T12:00Z.",
-)
-@click.option("--until", metavar="TIME", callback=moment, help="Only predictions made before this time.")
+@period_options("predictions")
 @click.option(
     "--limit",
     metavar="N",

@@ -11,6 +11,7 @@ from lookbook import __version__
 from lookbook.cli import output
 from lookbook.cli.classify import classify
 from lookbook.cli.completion import completion
+from lookbook.cli.export import export, import_
 from lookbook.cli.history import history
 from lookbook.cli.model import model
 from lookbook.cli.schema import schema
@@ -43,5 +44,5 @@ def main() -> None:
     output.prepare_streams()
 
 
-for command in (classify, history, model, schema, serve, completion):
+for command in (classify, history, model, schema, serve, export, import_, completion):
     main.add_command(command)

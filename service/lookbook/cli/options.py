@@ -74,6 +74,25 @@ def server_options(default: str | None = None) -> Callable[[Command], Command]:
     return add
 
 
+def period_options(noun: str) -> Callable[[Command], Command]:
+    """Adds --since and --until, as moment() gives them."""
+
+    def add(command: Command) -> Command:
+        for option in (
+            click.option("--until", metavar="TIME", callback=moment, help=f"Only {noun} made before this time."),
+            click.option(
+                "--since",
+                metavar="TIME",
+                callback=moment,
+                help=f"Only {noun} made at this time or later, such as 2026-01-31 (local time) or 2026-01-31T12:00Z.",
+            ),
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
 def form_options(command: Command) -> Command:
     """Adds --json and --csv, which become `form`."""
     for option in (

@@ -1,17 +1,24 @@
 """Predictions as columns, for reading the whole store. Tests: tests/unit/test_scan.py."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lookbook.prediction import Prediction
+from lookbook.errors import StoreUnavailable
+from lookbook.judgment import Judgment
+from lookbook.prediction import Prediction, first_id, sort_key
 
 BATCH_ROWS = 20_000  # of one read
+
+_ATTEMPTS, _PAUSE_SECONDS = 15, 2.0
+_EPOCH = np.uint64(first_id(datetime(1970, 1, 1, tzinfo=UTC)).time)
 
 # A sort_key() begins with the timestamp; UUID.bytes has the same bytes in another order.
 _FROM_KEY = [4, 5, 6, 7, 2, 3, 0, 1, *range(8, 16)]
@@ -21,7 +28,10 @@ _VERSION, _SIGN = 0x10, 0x80
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Columns of equal length, newest first. `ids` has 16 bytes for each, as UUID.bytes; labels are best first."""
+    """Columns of equal length, newest first, and all judgments of these predictions.
+
+    `ids` has 16 bytes for each, as UUID.bytes; labels are best first.
+    """
 
     ids: bytes
     file_names: list[str]
@@ -29,6 +39,7 @@ class Rows:
     scores: list[list[float]]
     model_names: list[str]
     model_versions: list[str]
+    judgments: Sequence[Judgment] = ()
 
     def __len__(self) -> int:
         return len(self.file_names)
@@ -40,8 +51,15 @@ class Rows:
         for id, file_name, labels, scores, *model in zip(*columns, strict=True):
             yield Prediction(id, file_name, tuple(zip(labels, scores, strict=True)), *model)
 
+    def judgments_by_id(self) -> dict[UUID, tuple[Judgment, ...]]:
+        """Newest first, for predictions that have any."""
+        found: dict[UUID, tuple[Judgment, ...]] = {}
+        for judgment in sorted(self.judgments, key=lambda judgment: sort_key(judgment.id), reverse=True):
+            found[judgment.prediction] = (*found.get(judgment.prediction, ()), judgment)
+        return found
 
-def build_rows(ids: bytes, columns: Iterable[Sequence[str]]) -> Rows:
+
+def build_rows(ids: bytes, columns: Iterable[Sequence[str]], judgments: Sequence[Judgment]) -> Rows:
     """`columns` are file names, labels and scores as JSON arrays, model names, and model versions."""
     file_names, labels, scores, names, versions = columns
     return Rows(
@@ -51,6 +69,7 @@ def build_rows(ids: bytes, columns: Iterable[Sequence[str]]) -> Rows:
         json.loads(f"[{','.join(scores)}]"),
         list(names),
         list(versions),
+        judgments,
     )
 
 
@@ -59,6 +78,29 @@ def _labels(text: str) -> list[str]:
     """Cached, because a few combinations of labels make up most rows."""
     labels: list[str] = json.loads(text)
     return labels
+
+
+def patiently(
+    scan: Callable[[UUID | None, UUID | None], Iterator[Rows]], since: UUID | None = None, until: UUID | None = None
+) -> Iterator[Rows]:
+    """What Store.scan() gives, for a program that can wait while the store is unavailable for a moment."""
+    failures = 0
+    while True:
+        try:
+            for rows in scan(since, until):
+                yield rows
+                until, failures = UUID(bytes=rows.ids[-16:]), 0
+            return
+        except StoreUnavailable:
+            failures += 1
+            if failures == _ATTEMPTS:
+                raise
+        time.sleep(_PAUSE_SECONDS)
+
+
+def times(ids: bytes) -> NDArray[np.int64]:
+    """The time of each id in microseconds since 1970."""
+    return ((sort_keys(ids)[:, 0] - _EPOCH) // np.uint64(10)).astype(np.int64)
 
 
 def ids_of(keys: Iterable[bytes]) -> bytes:

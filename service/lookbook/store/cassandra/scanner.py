@@ -49,7 +49,7 @@ def _read_group(
         return None, None
     order, cut_off = _newest_first(b"".join(row[0] for row in found), limit)
     ids, *columns = zip(*[found[number] for number in order], strict=True)
-    return build_rows(b"".join(ids), columns), UUID(bytes=ids[-1]) if cut_off else None
+    return build_rows(b"".join(ids), columns, ()), UUID(bytes=ids[-1]) if cut_off else None
 
 
 def _newest_first(ids: bytes, limit: int) -> tuple[list[int], bool]:

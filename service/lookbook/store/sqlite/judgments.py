@@ -78,6 +78,12 @@ def read_truths(connection: sqlite3.Connection, rows: Sequence[Prediction]) -> M
     return _settled(map(_judgment, found))
 
 
+def read_between(connection: sqlite3.Connection, lowest: bytes, highest: bytes) -> list[Judgment]:
+    """All judgments of predictions with these keys, inclusive."""
+    found = connection.execute(f"SELECT {_COLUMNS} FROM judgments WHERE key BETWEEN ? AND ?", (lowest, highest))
+    return [_judgment(row) for row in found]
+
+
 def claim_review(connection: sqlite3.Connection, id: UUID, owner: str, seconds: int) -> bool:
     now = time.time()
     connection.execute(

@@ -215,11 +215,12 @@ class SqliteStore:
         while True:
             with self._database.connection() as connection:
                 found = connection.execute(statement, (below, lowest, time.time())).fetchall()
-            if not found:
-                return
-            keys, *columns = zip(*found, strict=True)
+                if not found:
+                    return
+                keys, *columns = zip(*found, strict=True)
+                judged = judgments.read_between(connection, keys[-1], keys[0])
             below = keys[-1]
-            yield build_rows(ids_of(keys), columns)
+            yield build_rows(ids_of(keys), columns, judged)
 
     def status(self) -> Status:
         return Status(reached=True, available=True, failure=self._database.failure)
