@@ -34,7 +34,7 @@ def test_the_ring_lets_the_other_release_in() -> None:
 @pytest.mark.parametrize(
     "values", ["cassandra.schema=false", "cassandra.schema=false,cassandra.nodes=0,cassandra.contactPoints=ring"]
 )
-def test_without_a_ring_or_a_secret_of_another_release_it_is_refused(values: str) -> None:
+def test_a_ring_and_a_secret_of_another_release_are_required(values: str) -> None:
     result = helm_template("--set", values)
     assert result.returncode
     assert "/cassandra/" in result.stderr

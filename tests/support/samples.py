@@ -37,7 +37,7 @@ def id_at(second: float, rng: np.random.Generator) -> UUID:
 
 
 def make_rows(count: int, rng: np.random.Generator, day: int = DAY, rate: float = 1.0) -> list[Row]:
-    """Predictions spread over a day with calibrated scores: of those with a score of 0.8, 80 % are right."""
+    """Predictions spread over a day with calibrated scores: of those with a score of 0.8, 80% are right."""
     rows = []
     for second in np.sort(rng.random(count)) * 86_400:
         label, other = rng.choice(LABELS, 2, replace=False)

@@ -39,7 +39,7 @@ def build(settings: Settings) -> Flask:
 def _open_spans(settings: Settings) -> Spans | None:
     if not settings.otlp_endpoint:
         return None
-    # Imported here: it costs memory and start-up time.
+    # Imported here: it costs memory and startup time.
     from lookbook.telemetry.otlp import OtlpSpans
 
     return OtlpSpans(settings.otlp_endpoint)

@@ -70,7 +70,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class DayFrame:
-    """What a closed day is reduced to; the store does not read it."""
+    """What a closed day is reduced to; the store does not interpret it."""
 
     scores: bytes
     ids: bytes
@@ -203,7 +203,7 @@ class Store(Protocol):
     def scan(self, since: UUID | None = None, until: UUID | None = None) -> Iterator[Rows]:
         """Everything from `since`, inclusive, to `until`, exclusive, newest first, in batches of at most BATCH_ROWS.
 
-        Each batch is a read of its own. After an error, go on with the last id as `until`.
+        Each batch is a read of its own. After an error, continue with the last id as `until`.
         """
 
     def judge(self, prediction: Prediction, judgment: Judgment) -> None:

@@ -11,7 +11,7 @@ def open_store(settings: Settings, report: Callable[[float], None]) -> Store:
 
     Raises StoreUnavailable if the SQLite file cannot be written; Cassandra is connected in the background.
     """
-    # Imported here: the driver of the other store would cost memory and start-up time.
+    # Imported here: the driver of the other store would cost memory and startup time.
     if settings.store == "cassandra":
         from lookbook.store.cassandra import CassandraStore
 

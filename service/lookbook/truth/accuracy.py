@@ -1,4 +1,4 @@
-"""A share of right predictions with its 95 % interval, from judged rows and the scores of all rows."""
+"""A share of right predictions with its 95% interval, from judged rows and the scores of all rows."""
 
 from dataclasses import dataclass
 from math import sqrt
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lookbook.truth.special import wilson
 
-LEAST_JUDGED = 5  # with fewer, the intervals do not hold what they promise
+LEAST_JUDGED = 5  # with fewer, the intervals are not reliable
 _TUNED = 50  # judgments from which the weight of the scores is estimated
 
 Numbers = NDArray[np.float64]
@@ -59,15 +59,15 @@ class Rows:
 
     @property
     def mean_score(self) -> float | None:
-        """Of the predictions that the rows stand for; None if there are no rows."""
+        """The mean score of the predictions that the rows stand for; None if there are no rows."""
         return _mean(self.score, 1 / self.inclusion) if len(self.score) else None
 
 
 def share_right(rows: Rows, right: Numbers) -> Share:
     """The share of right predictions; `right` (m,) is 1 where the judged row is right, and 0 where it is wrong.
 
-    The mean score of all rows, corrected by the judged ones (difference estimator, PPI++). The variance takes the rows
-    as drawn from endless traffic, so that the interval speaks for the traffic and not only for the days.
+    The mean score of all rows, corrected by the judged ones (difference estimator, PPI++). The variance treats
+    the rows as drawn from endless traffic, so that the interval describes the traffic and not only these days.
     """
     score, weight = rows.score[rows.judged], rows.weight
     total, kish = float(weight.sum()), effective_size(weight)
@@ -86,7 +86,7 @@ def share_right(rows: Rows, right: Numbers) -> Share:
 
 
 def ratio(hit: NDArray[np.bool_], weight: Numbers, support: float) -> Share:
-    """The share of hits among judged rows (m,) of these weights, of which the model's scores know nothing."""
+    """The share of hits among judged rows (m,) of these weights, about which the model's scores say nothing."""
     estimate, size = min(_mean(hit, weight), 1.0), effective_size(weight)
     error = sqrt(estimate * (1 - estimate) / size)
     return Share(estimate, wilson(estimate, size), error, size, len(hit), support)
@@ -110,7 +110,7 @@ def effective_size(weight: Numbers) -> float:
 
 
 def _score_factor(right: Numbers, score: Numbers, weight: Numbers) -> float:
-    """How much of the scores to believe, 0 to 1, from centered values."""
+    """How much to trust the scores, 0 to 1, from centered values."""
     if len(right) < _TUNED:
         return 1.0
     slope = (weight**2 * right * score).sum() / max((weight**2 * score**2).sum(), 1e-9)

@@ -1,4 +1,4 @@
-"""Whether scores are what they say: of the predictions with a score of 0.8, are 80 % right?"""
+"""Whether scores are what they say: of the predictions with a score of 0.8, are 80% right?"""
 
 from dataclasses import dataclass
 from math import pi, sqrt
@@ -47,7 +47,7 @@ class Calibration:
 
 
 def calibrate(score: Numbers, right: Numbers, weight: Numbers) -> Calibration | None:
-    """From judged rows (m,) that are clear; None if they are too few."""
+    """The calibration of judged rows (m,) that are clear; None if they are too few."""
     if len(score) < LEAST_JUDGED:
         return None
     parts = _parts(score, weight)

@@ -18,7 +18,7 @@ from lookbook.truth.labels import accuracy_of, confusion, recall_of
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Of frames of one model version, or of several pooled. A share is None if too little is judged to know it."""
+    """The quality of one model version, or of several pooled. A share is None if too few rows are judged to know it."""
 
     accuracy: Share | None
     estimated_accuracy: float | None  # the mean score: a signal, which no judgment supports
@@ -32,7 +32,7 @@ class Evaluation:
     calibration: Calibration | None
     population: float  # predictions, estimated
     sampled: int  # rows of the frames
-    judged: int  # rows that count, unclear ones too
+    judged: int  # rows that count, including unclear ones
     unclear: int  # of these
     waiting: int  # rows judged out of turn, which count once the order of review reaches them
     days: int  # with rows
@@ -104,7 +104,7 @@ def _precision(judged: Judged, rows: Rows, number: int) -> Share | None:
 
 
 def _share(share: Share | None, judged: int) -> dict[str, Any]:
-    """Without an estimate, the number of judgments alone."""
+    """The share, or only the number of judgments if there is no estimate."""
     if share:
         return share.to_json()
     return {

@@ -40,7 +40,7 @@ class Judged:
 
     @cached_property
     def settled(self) -> NDArray[np.bool_]:
-        """(n,) Whether the row is judged, counted or not."""
+        """(n,) Whether the row is judged, even if it does not count."""
         return np.not_equal(self.truth, UNSETTLED)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Which predictions are sampled when they are written. Each worker decides alone."""
+"""Which predictions are sampled when they are written. Each worker decides on its own."""
 
 import threading
 from uuid import UUID
@@ -19,7 +19,7 @@ class Sampler:
     def rate(self, id: UUID) -> float:
         """Count this prediction; return the probability, above 0 and at most 1, with which it belongs to the sample.
 
-        The rate depends on counts alone, never on what was predicted, so it may be divided by later.
+        The rate depends only on counts, never on what was predicted, so that estimates may divide by it.
         """
         now = bucket(id)
         with self._lock:
@@ -31,5 +31,5 @@ class Sampler:
 
 
 def is_sampled(id: UUID, rate: float) -> bool:
-    """The same answer for every retry, replay and worker with this rate."""
+    """Whether the prediction is in the sample: the same for every retry, replay, and worker with this rate."""
     return permanent_random(id) < rate

@@ -1,8 +1,8 @@
-"""Distributions of which serving needs a tail: scipy has them, but is four times as large as the rest of the image."""
+"""Tails of distributions. scipy has them, but is four times as large as the rest of the container image."""
 
 from math import exp, lgamma, log, sqrt
 
-Z = 1.959963984540054  # two-sided 95 %
+Z = 1.959963984540054  # two-sided 95%
 
 
 def f_survival(x: float, numerator: float, denominator: float) -> float:
@@ -30,7 +30,7 @@ def sign_test(wins: int, losses: int) -> float:
 
 
 def wilson(share: float, size: float) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share from 0 to 1 that was found in `size` rows, which may be a fraction."""
+    """Wilson's 95% interval of a share from 0 to 1 that was found in `size` rows, which may be a fraction."""
     center = share + Z * Z / (2 * size)
     half = Z * sqrt(share * (1 - share) / size + (Z / (2 * size)) ** 2)
     scale = 1 + Z * Z / size

@@ -79,7 +79,7 @@ function showPrediction(card, prediction, took) {
 function showError(card, file, error) {
   setState(card, "failed", error.message);
   find("h3", card).textContent = "Not classified";
-  // An error other than ApiError comes from a response that broke off.
+  // An error other than ApiError comes from a response that was cut off.
   find(".retry", card).hidden = error.retryable === false;
   announce(`${file.name}: not classified. ${error.message}`);
 }

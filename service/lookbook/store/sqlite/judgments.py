@@ -70,7 +70,7 @@ def read_truths(connection: sqlite3.Connection, rows: Sequence[Prediction]) -> M
     """The ground truths of predictions that are sorted newest first."""
     if not rows:
         return {}
-    # Adjacent in the table; between them are at most the judgments of rows that have expired.
+    # Their judgments are adjacent in the table, except for those of rows that have expired.
     found = connection.execute(
         f"SELECT {_COLUMNS} FROM judgments WHERE key BETWEEN ? AND ? ORDER BY key",
         (sort_key(rows[-1].id), sort_key(rows[0].id)),

@@ -13,7 +13,7 @@ _DAY_SECONDS = 24 * 60 * 60
 
 
 def insert(connection: sqlite3.Connection, entry: Entry, input_expires: float) -> None:
-    """Store what Entry has beyond prediction and thumbnail."""
+    """Store what an Entry has besides the prediction and the thumbnail."""
     prediction = entry.prediction
     key = sort_key(prediction.id)
     if entry.sampling_rate is not None:
@@ -37,7 +37,7 @@ def read_input(connection: sqlite3.Connection, id: UUID) -> Input | None:
 
 
 def read_days(connection: sqlite3.Connection, since: int, until: int) -> list[SampledDay]:
-    """One seek in the index for each day and version, however many samples there are."""
+    """Takes one seek in the index for each day and version, no matter how many samples there are."""
     days: list[SampledDay] = []
     below: tuple[Any, ...] = (until + 1, "", "")
     while True:

@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS idempotency_keys (
     expires REAL NOT NULL
 );
 CREATE INDEX IF NOT EXISTS idempotency_keys_expires ON idempotency_keys (expires);
--- `key` is a prediction's, except in comparisons and drift_references, which have one of their own.
+-- `key` is that of a prediction, except in comparisons and drift_references, which have keys of their own.
 CREATE TABLE IF NOT EXISTS inputs (
     key     BLOB PRIMARY KEY,
     kind    TEXT NOT NULL,
