@@ -57,6 +57,11 @@ def _check_address(text: str) -> None:
         raise ValueError("must be <address>:<port>, with an IPv6 address in brackets")
 
 
+def _check_peers(text: str) -> None:
+    if text:
+        _check_address(text)
+
+
 def _check_store(text: str) -> None:
     if text not in ("sqlite", "cassandra"):
         raise ValueError("must be sqlite or cassandra")
@@ -104,6 +109,12 @@ class Settings:
         "(for `lookbook schema`)",
     )
     cassandra_service_password: str = _text("", "password of that role (for `lookbook schema`)")
+    peers: str = _text(
+        "",
+        "DNS name of all servers that share the store, and their port, such as lookbook-peers:8080; "
+        "a server that cannot reach the store is not ready while another one can; empty: no other servers",
+        _check_peers,
+    )
     shards: int = _number(
         1,
         "partitions per ten minutes of predictions, 1 to 256; use one for each 1,000 predictions per second",

@@ -26,6 +26,19 @@ def test_the_ip_families_are_those_of_the_values() -> None:
     assert "ipFamilyPolicy" not in service("service.port=80")["spec"]
 
 
+def test_the_pods_of_the_service_ask_each_other() -> None:
+    items = render()
+    peers = named(items, "Service", "lookbook-peers")["spec"]
+    pod = named(items, "Deployment", "lookbook")["spec"]["template"]
+    policy = named(items, "NetworkPolicy", "lookbook")["spec"]
+    assert peers["clusterIP"] == "None"
+    assert peers["selector"].items() <= pod["metadata"]["labels"].items()
+    (container,) = pod["spec"]["containers"]
+    assert {"name": "LOOKBOOK_PEERS", "value": "lookbook-peers:8080"} in container["env"]
+    to_peers = {"ports": [{"port": 8080}], "to": [{"podSelector": {"matchLabels": peers["selector"]}}]}
+    assert to_peers in policy["egress"]
+
+
 def test_kubernetes_can_delete_the_volumes_of_cassandra() -> None:
     key = "persistentVolumeClaimRetentionPolicy"
     items = render("--set", f"cassandra.{key}.whenDeleted=Delete")

@@ -2,9 +2,11 @@
 
 import base64
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 
+from tests.support.chart import default_image
 from tests.support.cluster import RELEASE, SMALL, Cluster, served
 from tests.support.cluster_load import load, nothing_failed
 from tests.support.places import CHART
@@ -59,9 +61,10 @@ def test_a_pod_deleted(cluster: Cluster, component: str) -> None:
     nothing_failed(running)
 
 
-def test_each_node_drained(cluster: Cluster) -> None:
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+def test_each_node_drained(cluster: Cluster, busy: bool) -> None:
     """Volumes stay on their node: the Cassandra and models pods wait until it is back."""
-    with load() as running:
+    with cluster.busy(default_image("service")) if busy else nullcontext(), load() as running:
         for node in cluster.workers():
             with cluster.cordoned(node):
                 for component in ("service", "models", "cassandra"):
@@ -70,6 +73,19 @@ def test_each_node_drained(cluster: Cluster) -> None:
             for component, count in (("service", 2), ("models", 1), ("cassandra", NODES)):
                 cluster.until_ready(component, count)
     nothing_failed(running)
+
+
+def test_a_pod_that_alone_is_cut_off_from_cassandra(cluster: Cluster) -> None:
+    """It leaves the Service until it reaches Cassandra again."""
+    pod = cluster.ready("service")[0]
+    with load() as running:
+        with cluster.cut_off(pod, 9042):
+            until(lambda: len(cluster.ready("service")) == 1, 60)
+            left = running.seconds
+            until(lambda: running.seconds > left + 20)
+        cluster.until_ready("service", 2)
+    late = [failure for failure in running.failures if failure[0] > left + 5]
+    assert not late, late[:10]
 
 
 def test_one_node_of_three_down(cluster: Cluster) -> None:

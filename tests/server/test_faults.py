@@ -2,14 +2,11 @@
 
 import hashlib
 import subprocess
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from socket import create_connection, create_server, socket
 
 import pytest
 import requests
@@ -19,19 +16,13 @@ from lookbook.settings import Settings
 from lookbook.store.cassandra import CassandraStore
 from lookbook.store.cassandra.cluster import DRIVER_ERRORS, open_cluster
 
+from tests.support.forwarder import forwarder
 from tests.support.load import kill_under_load, liveness, one_key_at_once
-from tests.support.places import BAG, CASSANDRA_PORT, CONTAINER
+from tests.support.places import BAG, CONTAINER
 from tests.support.requirements import lacking
 from tests.support.running import Service, docker, free_port, until
 
 pytestmark = pytest.mark.cassandra
-
-
-@pytest.fixture
-def on_cassandra(cassandra: Settings) -> dict[str, object]:
-    """Options for `serve` to use the real Cassandra."""
-    names = ("store", "cassandra_port", "cassandra_username", "cassandra_password", "cassandra_keyspace")
-    return {name: getattr(cassandra, name) for name in names}
 
 
 @pytest.fixture
@@ -177,45 +168,6 @@ def test_wrong_password(
         cassandra_session.execute(f"DROP ROLE {role}")
 
 
-@contextmanager
-def forwarder(host: str, port: int) -> Iterator[None]:
-    """Forward connections from another address to Cassandra, until the context ends."""
-    listener = create_server((host, port))
-    open_ends: list[socket] = []
-
-    def copy(source: socket, target: socket) -> None:
-        try:
-            while data := source.recv(65536):
-                target.sendall(data)
-        except OSError:
-            pass  # the other end has been closed
-        for end in (source, target):
-            end.close()
-
-    def run() -> None:
-        while True:
-            try:
-                near, _ = listener.accept()
-            except OSError:
-                return
-            far = create_connection(("127.0.0.1", CASSANDRA_PORT))
-            open_ends.extend((near, far))
-            for ends in ((near, far), (far, near)):
-                threading.Thread(target=copy, args=ends, daemon=True).start()
-
-    threading.Thread(target=run, daemon=True).start()
-    try:
-        yield
-    finally:
-        listener.shutdown(2)
-        listener.close()
-        for end in open_ends:
-            try:
-                end.shutdown(2)
-            except OSError:
-                continue  # closed already
-
-
 def test_back_at_another_address(
     serve: Callable[..., Service], on_cassandra: dict[str, object], tmp_path: Path
 ) -> None:
@@ -236,6 +188,20 @@ def test_back_at_another_address(
     with forwarder("127.0.0.3", port):
         hosts.write_text("127.0.0.3 cassandra.test\n")
         until(lambda: service.send(BAG.read_bytes()).status_code == 201, 10)
+
+
+def test_a_request_outlasts_a_short_gap(serve: Callable[..., Service], on_cassandra: dict[str, object]) -> None:
+    """Every connection is lost, and no new one is accepted for half a second."""
+    port = free_port()
+    with forwarder("127.0.0.1", port):
+        service = serve(**{**on_cassandra, "cassandra_port": port}).ready()
+        assert service.send(BAG.read_bytes()).status_code == 201
+    with ThreadPoolExecutor(4) as pool:
+        sent = [pool.submit(service.send, BAG.read_bytes()) for _ in range(4)]
+        time.sleep(0.5)
+        assert not any(request.done() for request in sent)
+        with forwarder("127.0.0.1", port):
+            assert [request.result().status_code for request in sent] == [201] * 4
 
 
 def test_livez_answers_while_a_hundred_wait_for_a_paused_store(

@@ -14,7 +14,7 @@ from kubernetes.client.exceptions import ApiException
 
 from tests.support.pages import block
 from tests.support.places import CHART, ROOT
-from tests.support.running import until
+from tests.support.running import docker, until
 
 RELEASE = "lookbook"
 NODE_PORT = 30080
@@ -218,40 +218,52 @@ class Cluster:
 
     def stray(self, name: str, image: str, script: str, labels: dict[str, str] | None = None) -> str:
         """Run Python code in a pod of its own; returns what it printed."""
-        self.core.create_namespaced_pod(
-            self.namespace,
-            {
-                "metadata": {"name": name, "labels": labels or {}},
-                "spec": {
-                    "restartPolicy": "Never",
-                    "automountServiceAccountToken": False,
-                    "securityContext": {
-                        "runAsNonRoot": True,
-                        "runAsUser": 10001,
-                        "seccompProfile": {"type": "RuntimeDefault"},
-                    },
-                    "containers": [
-                        {
-                            "name": "stray",
-                            "image": image,
-                            "command": ["python", "-c", script],
-                            "securityContext": {
-                                "allowPrivilegeEscalation": False,
-                                "capabilities": {"drop": ["ALL"]},
-                            },
-                        }
-                    ],
-                },
-            },
-        )
-
-        def phase() -> str:
-            return str(self.core.read_namespaced_pod(name, self.namespace).status.phase)
-
-        until(lambda: phase() in ("Succeeded", "Failed"), 90)
+        self._start(name, image, script, {"labels": labels or {}})
+        until(lambda: self._phase(name) in ("Succeeded", "Failed"), 90)
         output = self.kubectl("logs", name)
         self.delete_pod(name)
         return output
+
+    @contextmanager
+    def busy(self, image: str) -> Iterator[None]:
+        """Each worker has a process that uses a CPU and has as large a share of it as a Cassandra node."""
+        names = {f"busy-{node}": node for node in self.workers()}
+        for name, node in names.items():
+            self._start(name, image, "while True: pass", {}, nodeName=node)
+        try:
+            until(lambda: all(self._phase(name) == "Running" for name in names), 90)
+            yield
+        finally:
+            for name in names:
+                self.delete_pod(name, grace_period_seconds=0)
+
+    @contextmanager
+    def cut_off(self, pod: Any, port: int) -> Iterator[None]:
+        """Drop what the pod sends to this port, also on open connections; its node is a container of kind."""
+        rule = ("FORWARD", "--source", pod.status.pod_ip, "--protocol", "tcp", "--dport", str(port), "--jump", "DROP")
+        docker("exec", pod.spec.node_name, "iptables", "--insert", *rule)
+        try:
+            yield
+        finally:
+            docker("exec", pod.spec.node_name, "iptables", "--delete", *rule)
+
+    def _start(self, name: str, image: str, script: str, metadata: dict[str, Any], **spec: Any) -> None:
+        container = {
+            "name": "python",
+            "image": image,
+            "command": ["python", "-c", script],
+            "resources": {"requests": {"cpu": "250m"}},
+            "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        }
+        user = {"runAsNonRoot": True, "runAsUser": 10001, "seccompProfile": {"type": "RuntimeDefault"}}
+        common = {"restartPolicy": "Never", "automountServiceAccountToken": False, "securityContext": user}
+        self.core.create_namespaced_pod(
+            self.namespace,
+            {"metadata": {"name": name, **metadata}, "spec": {**common, **spec, "containers": [container]}},
+        )
+
+    def _phase(self, name: str) -> str:
+        return str(self.core.read_namespaced_pod(name, self.namespace).status.phase)
 
 
 def _is_ready(pod: Any) -> bool:

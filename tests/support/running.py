@@ -68,7 +68,7 @@ class Service:
         command: tuple[object, ...] = (sys.executable, "-m", "lookbook", "serve"),
         cwd: Path | None = None,
     ) -> None:
-        self.port = free_port()
+        self.port = int(str(options["bind"]).rpartition(":")[2]) if "bind" in options else free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         SERVICES.add(self.url)
         self.log = log

@@ -1,6 +1,6 @@
 """What reading a page costs in Cassandra; what it contains is tested in test_store.py."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from cassandra.cluster import ResponseFuture, Session
+from cassandra.cluster import Session
 from cassandra.query import BatchStatement, BatchType
 from lookbook.prediction import Prediction, bucket, id_maker, sort_key
 from lookbook.settings import Settings
@@ -31,15 +31,15 @@ on_cassandra = pytest.mark.parametrize("open_store", ["cassandra"], indirect=Tru
 def rows_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many rows each read of predictions returned."""
     counts: list[int] = []
-    finish = Connection.finish
+    execute = Connection.execute
 
-    def counted(connection: Connection, future: ResponseFuture) -> list[tuple[Any, ...]]:
-        rows = finish(connection, future)
-        if "predictions WHERE" in future.query.prepared_statement.query_string:
+    def counted(connection: Connection, name: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        rows = execute(connection, name, values)
+        if name == "list":
             counts.append(len(rows))
         return rows
 
-    monkeypatch.setattr(Connection, "finish", counted)
+    monkeypatch.setattr(Connection, "execute", counted)
     return counts
 
 

@@ -17,6 +17,7 @@ from lookbook.http import (
 from lookbook.http.components import Components
 from lookbook.http.openapi import docs
 from lookbook.http.page import assets
+from lookbook.http.peers import Peers
 from lookbook.http.routing import Request
 from lookbook.http.v2 import protocol as v2
 from lookbook.model.inference import Classifier
@@ -26,14 +27,17 @@ from lookbook.store import Store
 from lookbook.telemetry.tracing import NoSpans, Spans
 
 
-def create_app(settings: Settings, classifier: Classifier, store: Store, spans: Spans | None = None) -> Flask:
+def create_app(
+    settings: Settings, classifier: Classifier, store: Store, spans: Spans | None = None, peers: Peers | None = None
+) -> Flask:
     """Without `spans`, none are recorded. Raises OSError or SettingsError if the tokens file cannot be used."""
     spans = spans or NoSpans()
     app = Flask(__name__, static_folder=None)
     app.request_class = Request
     app.config["MAX_CONTENT_LENGTH"] = settings.max_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    components.init_app(app, Components(settings, classifier, store, Pipeline(settings, classifier, store, spans)))
+    pipeline = Pipeline(settings, classifier, store, spans)
+    components.init_app(app, Components(settings, classifier, store, pipeline, peers or Peers(settings)))
     errors.init_app(app)
     request_log.init_app(app, spans)
     # The order in which a request is checked.

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app
 
+from lookbook.http.peers import Peers
 from lookbook.model.inference import Classifier
 from lookbook.pipeline import Pipeline
 from lookbook.settings import Settings
@@ -16,6 +17,17 @@ class Components:
     classifier: Classifier
     store: Store
     pipeline: Pipeline
+    peers: Peers
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests should come here; it is known without a call to the store or to a peer.
+
+        No longer if only a peer can reach the store. If none can, a 503 that says why is better than a refused
+        connection.
+        """
+        status = self.store.status()
+        return status.reached and (status.available or not self.peers.available)
 
 
 def init_app(app: Flask, components: Components) -> None:

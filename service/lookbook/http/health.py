@@ -13,7 +13,6 @@ def livez() -> dict[str, str]:
 
 @blueprint.get("/readyz")
 def readyz() -> tuple[dict[str, str], int]:
-    """Ready once the store has been reached. If it becomes unavailable later, only the body says so."""
-    status = components().store.status()
-    body = {"status": "ready" if status.reached else "starting", "store": status.failure or "up"}
-    return body, 200 if status.reached else 503
+    ready, status = components().ready, components().store.status()
+    state = "ready" if ready else "unavailable" if status.reached else "starting"
+    return {"status": state, "store": status.failure or "up"}, 200 if ready else 503

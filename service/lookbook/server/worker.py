@@ -85,7 +85,7 @@ _OTHER_FILES = 100
 class Worker(ThreadWorker):  # type: ignore[misc]
     """Hands a connection to a thread once a complete head has arrived, and takes it back to close it."""
 
-    wsgi: Callable[..., Any]
+    wsgi: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -115,6 +115,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def load_wsgi(self) -> None:
         super().load_wsgi()
         app = self.wsgi
+        self.components = app.extensions["lookbook"]
         self.wsgi = lambda environ, start: app(environ, partial(self._start_response, start))
 
     def accept(self, listener: socket.socket) -> None:
@@ -180,7 +181,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             client.sendall(found.encode())
 
     def _start_response(self, start: Callable[..., Any], *arguments: Any) -> Any:
-        self.serving.conn.begin_response(last=not self.alive)
+        # Clients of a server that is not ready reach another one with their next connection.
+        self.serving.conn.begin_response(last=not (self.alive and self.components.ready))
         return start(*arguments)
 
     def _await_head(self, conn: Connection) -> None:

@@ -9,6 +9,7 @@ import threading
 from flask import Flask
 
 from lookbook.http.app import create_app
+from lookbook.http.peers import Peers
 from lookbook.model.bundle import find_bundle, read_bundle
 from lookbook.model.inference import Classifier
 from lookbook.model.pillow import configure_pillow
@@ -25,8 +26,14 @@ def build(settings: Settings) -> Flask:
     threading.excepthook = end_worker
     configure_pillow()
     classifier = Classifier(read_bundle(find_bundle(settings.model)), settings.max_inferences)
-    store = open_store(settings, metrics.store_up.set)
-    app = create_app(settings, classifier, store, _open_spans(settings))
+    peers = Peers(settings)
+
+    def report(available: float) -> None:
+        metrics.store_up.set(available)
+        peers.store_changed(available)
+
+    store = open_store(settings, report)
+    app = create_app(settings, classifier, store, _open_spans(settings), peers)
     bundle = classifier.bundle
     metrics.model_info.labels(bundle.name, bundle.version, bundle.digest).set(1)
     # All of this is permanent. Without a freeze, each full garbage collection would scan it and hold Python's global

@@ -16,8 +16,8 @@ def live() -> dict[str, bool]:
 
 @blueprint.get("/health/ready")
 def ready() -> tuple[dict[str, bool], int]:
-    reached = components().store.status().reached
-    return {"ready": reached}, 200 if reached else 503
+    ready = components().ready
+    return {"ready": ready}, 200 if ready else 503
 
 
 @blueprint.get("/models/<name>/ready")

@@ -14,6 +14,7 @@ from cassandra.policies import (
     ConstantReconnectionPolicy,
     ConstantSpeculativeExecutionPolicy,
     DCAwareRoundRobinPolicy,
+    SimpleConvictionPolicy,
 )
 from cassandra.protocol import ErrorMessage
 from cassandra.query import tuple_factory
@@ -27,7 +28,13 @@ DRIVER_ERRORS = (DriverException, NoHostAvailable, ConnectionException, ErrorMes
 # Timeout of each connection and request where no client waits for a response.
 PATIENT_SECONDS = 10.0
 
-_SPECULATIVE_SECONDS = 0.4
+# The profile of statements with IF, whose attempts delay each other.
+CONDITIONAL = "conditional"
+
+# How long a node may take before the next one is asked, too, in seconds.
+_NEXT_NODE_SECONDS = 0.2
+_NEXT_NODE_SECONDS_IF_CONDITIONAL = 0.6
+_NEXT_NODES = 2
 
 
 def open_cluster(settings: Settings, timeout: float = TIMEOUT_SECONDS) -> Cluster:
@@ -41,19 +48,29 @@ def open_cluster(settings: Settings, timeout: float = TIMEOUT_SECONDS) -> Cluste
             port=settings.cassandra_port,
             auth_provider=_login(settings),
             ssl_context=_tls(settings.cassandra_ca_file) if settings.cassandra_ca_file else None,
-            execution_profiles={EXEC_PROFILE_DEFAULT: _profile(settings, timeout)},
+            execution_profiles={
+                EXEC_PROFILE_DEFAULT: _profile(settings, timeout, _NEXT_NODE_SECONDS),
+                CONDITIONAL: _profile(settings, timeout, _NEXT_NODE_SECONDS_IF_CONDITIONAL),
+            },
             connection_class=LibevConnection,
             # Cassandra 4 and 5 both speak version 4, which has no checksums for Python to compute.
             protocol_version=4,
             compression=False,
-            reconnection_policy=ConstantReconnectionPolicy(1.0, max_attempts=None),
+            conviction_policy_factory=_Conviction,
+            reconnection_policy=ConstantReconnectionPolicy(0.25, max_attempts=None),
             connect_timeout=timeout,
             control_connection_timeout=timeout,
+            # A heartbeat that is late closes all connections to a node, and on busy machines it is late on several
+            # nodes at once. So it only finds nodes that hang; until then, the next node is asked, too.
             idle_heartbeat_interval=2,
-            idle_heartbeat_timeout=2,
+            idle_heartbeat_timeout=15,
             schema_metadata_enabled=False,
             token_metadata_enabled=False,
-            executor_threads=2,
+            # The driver prepares a statement again when a node does not know it.
+            prepare_on_all_hosts=False,
+            reprepare_on_up=False,
+            # They wait for nodes that do not respond, and send requests to the next node.
+            executor_threads=8,
         )
     except UnresolvableContactPoints as error:
         raise OSError(
@@ -61,14 +78,23 @@ def open_cluster(settings: Settings, timeout: float = TIMEOUT_SECONDS) -> Cluste
         ) from error
 
 
-def _profile(settings: Settings, timeout: float) -> ExecutionProfile:
+class _Conviction(SimpleConvictionPolicy):  # type: ignore[misc]
+    """Marks a node down, and so has the driver connect to it again, also after a timeout.
+
+    After a timeout, the driver's own policy would leave a node for good that was too busy when the session was opened.
+    """
+
+    def add_failure(self, _: BaseException) -> bool:
+        return True
+
+
+def _profile(settings: Settings, timeout: float, next_node: float) -> ExecutionProfile:
     return ExecutionProfile(
         load_balancing_policy=DCAwareRoundRobinPolicy(settings.cassandra_local_dc),
         consistency_level=ConsistencyLevel.LOCAL_QUORUM,
         serial_consistency_level=ConsistencyLevel.LOCAL_SERIAL,
         request_timeout=timeout,
-        # The driver needs seconds to notice that a node is silent. Until then, a second node is asked, too.
-        speculative_execution_policy=ConstantSpeculativeExecutionPolicy(_SPECULATIVE_SECONDS, 1),
+        speculative_execution_policy=ConstantSpeculativeExecutionPolicy(next_node, _NEXT_NODES),
         row_factory=tuple_factory,
     )
 

@@ -6,16 +6,20 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from cassandra.cluster import Cluster, ResponseFuture, Session
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ResponseFuture, Session
 from cassandra.query import PreparedStatement
 
 from lookbook.errors import StoreUnavailable
-from lookbook.store import TIMEOUT_SECONDS, Status
-from lookbook.store.cassandra.cluster import DRIVER_ERRORS
+from lookbook.store import Status
+from lookbook.store.cassandra.call import Call
+from lookbook.store.cassandra.cluster import CONDITIONAL, DRIVER_ERRORS, PATIENT_SECONDS
 
 _LOG = logging.getLogger(__name__)
 _PROBE_SECONDS = 1.0
-_RECONNECT_SECONDS = 3.0
+# Between probes of a store that does not respond, and until it counts as unavailable and a new session is opened. Busy
+# nodes pause for a second or two, and every request may wait for them.
+_RETRY_SECONDS = 0.25
+_SILENT_SECONDS = 3.0
 _NOT_CONNECTED = "not connected yet"
 
 
@@ -37,42 +41,40 @@ class Connection:
         report(0)
         self._stop = threading.Event()
         self._tried = threading.Event()
+        self._connector: threading.Thread | None = None
         self._keeper = threading.Thread(target=self._keep_connected, name="store-keeper", daemon=True)
         self._keeper.start()
         # With Cassandra available, a new worker refuses no request. Without it, the worker still starts soon.
         self._tried.wait(_PROBE_SECONDS)
 
-    def start(self, name: str, values: Sequence[Any]) -> ResponseFuture:
+    def start(self, name: str, values: Sequence[Any]) -> Call:
         """Send the named statement; finish() waits for its rows. Raises StoreUnavailable."""
-        if self._session is None:
-            raise StoreUnavailable(f"the store is unavailable: {self._failure}")
-        try:
-            return self._session.execute_async(self._prepared[name].bind(values), timeout=TIMEOUT_SECONDS)
-        except DRIVER_ERRORS as error:
-            raise self._failed(error) from error
+        return Call(lambda timeout: self._send(name, values, timeout))
 
-    def finish(self, future: ResponseFuture) -> list[tuple[Any, ...]]:
+    def finish(self, call: Call) -> list[tuple[Any, ...]]:
         """The rows of a started statement. Raises StoreUnavailable."""
         try:
-            rows = future.result().current_rows
+            rows = call.rows()
         except DRIVER_ERRORS as error:
             raise self._failed(error) from error
         self._succeeded()
-        return rows  # type: ignore[no-any-return]
+        return rows
 
     def execute(self, name: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         """The rows of the named statement. Raises StoreUnavailable."""
         return self.finish(self.start(name, values))
 
     def status(self) -> Status:
-        """Reached once every statement is prepared; unavailable after a second without a successful call."""
+        """Reached once every statement is prepared; unavailable after three seconds without a successful call."""
         failure = self._failure
-        silent = time.monotonic() - self._last_success > _PROBE_SECONDS
+        silent = self._silence() > _SILENT_SECONDS
         return Status(self._session is not None, available=not (failure and silent), failure=failure)
 
     def close(self) -> None:
         self._stop.set()
         self._keeper.join()
+        if self._connector:
+            self._connector.join()
         if self._cluster:
             self._cluster.shutdown()
 
@@ -91,22 +93,18 @@ class Connection:
         self._failure = reason
         return StoreUnavailable(f"the store is unavailable: {reason}")
 
+    def _silence(self) -> float:
+        """Seconds since the last success."""
+        return time.monotonic() - self._last_success
+
     def _keep_connected(self) -> None:
-        last_attempt = time.monotonic()
         while not self._stop.is_set():
-            now = time.monotonic()
-            silence = now - self._last_success
             if self._session is None:
                 self._connect()
                 self._tried.set()
-            elif (
-                silence >= _PROBE_SECONDS
-                and not self._probe()
-                and min(silence, now - last_attempt) >= _RECONNECT_SECONDS
-            ):
-                self._connect()
-                last_attempt = time.monotonic()
-            self._stop.wait(_PROBE_SECONDS)
+            elif self._silence() >= _PROBE_SECONDS and not self._probe() and self._silence() >= _SILENT_SECONDS:
+                self._reconnect()
+            self._stop.wait(_RETRY_SECONDS if self._session and self._failure else _PROBE_SECONDS)
 
     def _probe(self) -> bool:
         try:
@@ -114,6 +112,20 @@ class Connection:
         except StoreUnavailable:
             return False
         return True
+
+    def _reconnect(self) -> None:
+        """Open another session in a thread, because the current one may work again before that succeeds or fails."""
+        if not (self._connector and self._connector.is_alive()):
+            self._connector = threading.Thread(target=self._connect, name="store-connector", daemon=True)
+            self._connector.start()
+
+    def _send(self, name: str, values: Sequence[Any], timeout: float) -> ResponseFuture:
+        session = self._session
+        if session is None:
+            raise StoreUnavailable(f"the store is unavailable: {self._failure}")
+        statement = self._prepared[name].bind(values)
+        profile = CONDITIONAL if " IF " in self._cql[name] else EXEC_PROFILE_DEFAULT
+        return session.execute_async(statement, timeout=timeout, execution_profile=profile)
 
     def _connect(self) -> None:
         """Resolve the contact points again, open a new session, and close the old one."""
@@ -123,13 +135,18 @@ class Connection:
             session = cluster.connect()
             session.default_fetch_size = None
             prepared = {name: session.prepare(cql) for name, cql in self._cql.items()}
-            for name, statement in prepared.items():
-                statement.is_idempotent = " IF " not in self._cql[name]
         except DRIVER_ERRORS as error:
             self._failed(error)
             if cluster:
                 cluster.shutdown()
             return
+        if self._session and self._failure is None:
+            cluster.shutdown()  # the current session works again
+            return
+        for statement in prepared.values():
+            statement.is_idempotent = True
+        # From here on, connections are opened in the background, and busy nodes need time for that.
+        cluster.connect_timeout = PATIENT_SECONDS
         old, self._cluster = self._cluster, cluster
         self._prepared, self._session = prepared, session
         self._succeeded()

@@ -4,8 +4,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from uuid import UUID
 
-from cassandra.cluster import ResponseFuture
-
 from lookbook.judgment import Judgment
 from lookbook.prediction import Prediction
 from lookbook.settings import Settings
@@ -23,6 +21,7 @@ from lookbook.store import (
     deletion_key,
 )
 from lookbook.store.cassandra.buckets import BucketDirectory
+from lookbook.store.cassandra.call import Call
 from lookbook.store.cassandra.cluster import open_cluster
 from lookbook.store.cassandra.connection import Connection
 from lookbook.store.cassandra.page_reader import read_page
@@ -44,7 +43,7 @@ class CassandraStore:
         self.put_all([entry])
 
     def put_all(self, entries: Sequence[Entry]) -> None:
-        started: list[ResponseFuture] = []
+        started: list[Call] = []
         for entry in entries:
             self._buckets.add(entry.prediction.id)
             started += self._start_thumbnail(entry.prediction.id, entry.thumbnail)
@@ -56,12 +55,15 @@ class CassandraStore:
         prediction = entry.prediction
         self._buckets.add(prediction.id)
         started = self._start_thumbnail(prediction.id, entry.thumbnail)
-        ((applied, *stored),) = self._connection.execute("put_if_absent", to_row(prediction, self._retention))
+        call = self._connection.start("put_if_absent", to_row(prediction, self._retention))
+        ((applied, *stored),) = self._connection.finish(call)
         for future in started:
             self._connection.finish(future)
         if applied:
             return prediction
-        return stored_prediction(stored)
+        found = stored_prediction(stored)
+        # An earlier attempt of this call may have stored it.
+        return prediction if call.repeated and found == prediction else found
 
     def claim(self, key: str, digest: bytes, id: UUID) -> tuple[UUID, bytes]:
         ((applied, *stored),) = self._connection.execute("claim", (key, id, digest))
@@ -149,7 +151,7 @@ class CassandraStore:
     def close(self) -> None:
         self._connection.close()
 
-    def _start_thumbnail(self, id: UUID, thumbnail: bytes | None) -> list[ResponseFuture]:
+    def _start_thumbnail(self, id: UUID, thumbnail: bytes | None) -> list[Call]:
         """Start to store the thumbnail, if any."""
         if thumbnail is None:
             return []
