@@ -16,8 +16,8 @@ _HOUR = 3600 * 10**9
 _GAP = 180 * 24 * _HOUR
 _MILLISECOND = 10**6
 
-_TOP = ["Bag", "Sandal", "Sneaker"], [0.9, 0.06, 0.04]
-_ROW = ("photo.jpg", *_TOP, "lookbook-clothes", "2.2.0")
+_LABELS = ("Bag", "Sandal", "Sneaker", "Shirt", "Coat", "Dress", "Hat")
+_MODEL = ("lookbook-clothes", "2.2.0")
 
 _BATCH = 200
 _BATCHES_AT_ONCE = 8
@@ -53,15 +53,27 @@ def make_ids(times: Sequence[int]) -> list[UUID]:
     return [make() for _ in times]
 
 
+def _rows(ids: Sequence[UUID]) -> Iterator[tuple[UUID, str, list[str], list[float]]]:
+    """Id, file name, labels, and scores, which differ from row to row."""
+    for id in ids:
+        number = id.time // 10_000
+        place = number % len(_LABELS)
+        score = 0.5 + number * 7_919 % 500_000 / 1e6
+        scores = [score, round((1 - score) * 0.7, 6), round((1 - score) * 0.2, 6)]
+        labels = [_LABELS[place], _LABELS[place - 1], _LABELS[place - 2 - number % 3]]
+        yield id, f"IMG_{number % 1_000_000:06}.jpg", labels, scores
+
+
 def fill_sqlite(path: str, ids: Sequence[UUID]) -> None:
     """Insert rows into the tables that SqliteStore has created."""
-    name, labels, scores, *model = _ROW
-    tail = (name, json.dumps(labels), json.dumps(scores), *model)
     with sqlite3.connect(path) as connection:
         connection.executemany(
             "INSERT INTO predictions (key, file_name, labels, scores, model_name, model_version)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            ((sort_key(id), *tail) for id in ids),
+            (
+                (sort_key(id), name, json.dumps(labels), json.dumps(scores), *_MODEL)
+                for id, name, labels, scores in _rows(ids)
+            ),
         )
     connection.close()
 
@@ -87,7 +99,9 @@ def _batches(session: Session, keyspace: str, ids: Sequence[UUID]) -> Iterator[B
         members = list(group)
         yield _batch(put_bucket, [(created_at(members[0]).year, number)])
         for start in range(0, len(members), _BATCH):
-            yield _batch(put, [(number, shard(id), id, *_ROW) for id in members[start : start + _BATCH]])
+            yield _batch(
+                put, [(number, shard(row[0]), *row, *_MODEL) for row in _rows(members[start : start + _BATCH])]
+            )
 
 
 def _batch(statement: object, rows: list[tuple[object, ...]]) -> BatchStatement:
