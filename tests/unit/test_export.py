@@ -226,7 +226,7 @@ def test_the_commands_copy_a_store(tmp_path: Path, serve: Callable[..., Any]) ->
     service = serve(sqlite_path=tmp_path / "store.sqlite").ready()
     id = service.send(BAG.read_bytes()).json()["id"]
     ended = lookbook("export", tmp_path / "a.parquet", **environment(tmp_path))
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{tmp_path}/a.parquet: 1 predictions\n", "")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{tmp_path}/a.parquet: 1 prediction\n", "")
     copy = tmp_path / "copy.sqlite"
     ended = lookbook("import", tmp_path / "a.parquet", LOOKBOOK_SQLITE_PATH=copy)
     assert (ended.returncode, ended.stderr) == (0, "")

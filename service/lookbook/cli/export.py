@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 def export(file: Path | None, images: Path | None, since: str | None, until: str | None) -> None:
     """Write all predictions to a Parquet file, or judged images to a folder.
 
-    Both are read straight from the store that LOOKBOOK_* environment variables name, newest first. The server can run
-    meanwhile.
+    Both are read straight from the store that LOOKBOOK_* environment variables name, newest first. The server can
+    keep running.
 
     FILE.parquet is replaced once everything is written. Any tool that reads Parquet can open it, such as DuckDB,
     Polars, pandas, or Spark. Its columns are created_at (UTC), id, file_name, label, score, top, model_name,
@@ -61,7 +61,7 @@ def export(file: Path | None, images: Path | None, since: str | None, until: str
 @click.command("import")
 @click.argument("file", metavar="FILE.parquet", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def import_(file: Path) -> None:
-    """Read a file of `lookbook export` into an empty store.
+    """Import a file that `lookbook export` wrote into an empty store.
 
     The store is the one that LOOKBOOK_* environment variables name. Predictions keep their IDs, times, order, and
     ground truths; the file has no thumbnails, images, or samples. The whole file is checked before the first prediction
@@ -78,7 +78,7 @@ def import_(file: Path) -> None:
     with opened_store(create=True) as store:
         check(store, read_parquet(file))
         count = load(store, read_parquet(file))
-    print(f"{file}: {count:,} predictions")
+    print(f"{file}: {_counted(count, 'prediction')}")
 
 
 def _export_file(file: Path, batches: "Iterator[Rows]") -> None:
@@ -87,7 +87,7 @@ def _export_file(file: Path, batches: "Iterator[Rows]") -> None:
 
     with _writing(file):
         count = write_parquet(file, batches)
-    print(f"{file}: {count:,} predictions")
+    print(f"{file}: {_counted(count, 'prediction')}")
 
 
 def _export_images(folder: Path, batches: "Iterator[Rows]", store: "Store") -> None:
@@ -98,13 +98,13 @@ def _export_images(folder: Path, batches: "Iterator[Rows]", store: "Store") -> N
         if any(folder.iterdir()):
             raise LookbookError(f"{folder} is not empty: name a new folder, so that no older image stays in it")
         counts = write_images(folder, batches, store)
-    print(f"{folder}: {counts.written:,} images")
+    print(f"{folder}: {_counted(counts.written, 'image')}")
     if counts.unclear:
-        output.complain(f"{counts.unclear:,} judged images are unclear, and left out")
+        output.complain(f"left out {_counted(counts.unclear, 'judged image')} whose ground truth is unclear")
     if counts.without_image:
         output.complain(
-            f"{counts.without_image:,} judged predictions have no image in the store, or one that only the model can "
-            "read; LOOKBOOK_KEEP says which are kept"
+            f"left out {_counted(counts.without_image, 'judged prediction')} whose image is not in the store, or can "
+            "be read only by the model; LOOKBOOK_KEEP says which images are kept"
         )
 
 
@@ -118,3 +118,7 @@ def _writing(path: Path) -> Iterator[None]:
 
 def _first_id(moment: str | None) -> UUID | None:
     return first_id(datetime.fromisoformat(moment)) if moment else None
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -24,7 +24,7 @@ def opened_store(create: bool = False) -> Iterator[Store]:
             f"{settings.sqlite_path} does not exist: set LOOKBOOK_SQLITE_PATH to the file of the server, "
             "or LOOKBOOK_STORE=cassandra and LOOKBOOK_CASSANDRA_*"
         )
-    # Errors say what a person needs to know; the stores' logs are a server's.
+    # Errors say what a person needs to know; the stores' logs are for servers.
     logging.disable(logging.CRITICAL)
     with closing(open_store(settings, lambda _: None)) as store:
         deadline = time.monotonic() + _REACH_SECONDS

@@ -33,7 +33,7 @@ def write_images(folder: Path, batches: Iterable[Rows], store: Store) -> Counts:
     counts = Counts()
     with (folder / "index.csv").open("w", newline="") as file:
         index = csv.writer(file)
-        # Training keeps the images of a sender together. Here, each image may come from another one.
+        # Training keeps the images of a sender together. Here, each image may come from a different sender.
         index.writerow(("path", "label", "sender_id"))
         for id, label in _judged(batches):
             image = store.input(id)
@@ -54,7 +54,7 @@ def write_images(folder: Path, batches: Iterable[Rows], store: Store) -> Counts:
 
 
 def folder_name(label: str) -> str:
-    """The label with characters that a folder's name cannot have as in a URL."""
+    """The label; characters that a folder's name cannot have are written as in a URL."""
     name = quote(label, safe=_SAFE)
     return name if name.strip(".") else name.replace(".", "%2E")
 

@@ -1,4 +1,4 @@
-"""Predictions of a file put into a store. Tests: tests/unit/test_export.py."""
+"""Puts the predictions in a file into a store. Tests: tests/unit/test_export.py."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator

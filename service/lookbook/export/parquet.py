@@ -71,7 +71,7 @@ def read_parquet(path: Path) -> Iterator[Rows]:
     try:
         with parquet.ParquetFile(path) as file:
             if not file.schema_arrow.equals(SCHEMA, check_metadata=False):
-                raise LookbookError(f"{path}: its columns are not those of a file of `lookbook export`")
+                raise LookbookError(f"{path}: its columns are not those that `lookbook export` writes")
             for batch in file.iter_batches(_READ_ROWS):
                 yield _checked(path, pa.table(batch))
     except (OSError, pa.ArrowException) as error:
@@ -142,7 +142,7 @@ def _replaced(path: Path) -> Iterator[str]:
 
 
 def _umask() -> int:
-    """What the shell has set; it can only be read by setting it."""
+    """The umask of this process, which can only be read by setting it."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask

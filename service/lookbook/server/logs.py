@@ -36,7 +36,7 @@ class Handler(logging.StreamHandler[Any]):
     def emit(self, record: logging.LogRecord) -> None:
         super().emit(record)
         if isinstance(self.stream, Stderr) and self.stream.dropped and (dropped := self.stream.take_dropped()):
-            message = "%d lines are missing here: standard error was not read in time"
+            message = "lines missing here: %d, because standard error was not read in time"
             super().emit(logging.LogRecord(__name__, logging.WARNING, __file__, 0, message, (dropped,), None))
 
 

@@ -52,7 +52,7 @@ class Rows:
             yield Prediction(id, file_name, tuple(zip(labels, scores, strict=True)), *model)
 
     def judgments_by_id(self) -> dict[UUID, tuple[Judgment, ...]]:
-        """Newest first, for predictions that have any."""
+        """The judgments of each prediction that has any, newest first."""
         found: dict[UUID, tuple[Judgment, ...]] = {}
         for judgment in sorted(self.judgments, key=lambda judgment: sort_key(judgment.id), reverse=True):
             found[judgment.prediction] = (*found.get(judgment.prediction, ()), judgment)

@@ -42,7 +42,7 @@ def insert(connection: sqlite3.Connection, prediction: UUID, judgment: Judgment)
 
 
 def read(connection: sqlite3.Connection, id: UUID) -> tuple[Judgment, ...]:
-    """Newest first."""
+    """The judgments of a prediction, newest first."""
     rows = connection.execute(
         f"{_JOINED} WHERE judgments.key = :key AND {_NOT_EXPIRED} ORDER BY judgment DESC",
         {"key": sort_key(id), "now": time.time()},

@@ -144,7 +144,7 @@ class SqliteStore:
                     rows.append(_prediction(row))
                 if len(rows) == query.max_rows:
                     break
-            # Without a filter, the page has no other rows than these.
+            # Without a filter, the page contains only these rows.
             truths = judgments.read_truths(connection, rows)
         more = len(rows) == query.max_rows or count == limit
         return build_page(rows, query, from_sort_key(below) if more else None, truths)
