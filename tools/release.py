@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 SOURCE = "service/lookbook/__init__.py"
 CHANGELOG = "CHANGELOG.md"
 VERSION = r"\d+\.\d+\.\d+"
-# What stands before the version: in these files, and as a tag of our container images in any other.
+# The text before the version: in these files, and as a tag of our container images in any other.
 BEFORE = {
     SOURCE: r'__version__ = "',
     "charts/lookbook/Chart.yaml": r"(?:\nversion|\nappVersion): ",
@@ -24,7 +24,7 @@ SKIPPED = {CHANGELOG, "tests/chart/values-0.1.0.yaml"}
 
 
 def literals() -> Iterator[tuple[Path, re.Pattern[str], list[str]]]:
-    """Each tracked file that has the version, the pattern of what stands before it, and the versions found."""
+    """Each tracked file that has the version, the pattern of the text before it, and the versions found."""
     names = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in sorted({*names.splitlines(), *BEFORE} - SKIPPED):
         path, pattern = ROOT / name, re.compile(f"({BEFORE.get(name, IMAGE)})({VERSION})")

@@ -111,7 +111,7 @@ class Settings:
     cassandra_service_password: str = _text("", "password of that role (for `lookbook schema`)")
     peers: str = _text(
         "",
-        "DNS name of all servers that share the store, and their port, such as lookbook-peers:8080; "
+        "DNS name that resolves to all servers that share the store, and their port, such as lookbook-peers:8080; "
         "a server that cannot reach the store is not ready while another one can; empty: no other servers",
         _check_peers,
     )

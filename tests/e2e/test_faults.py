@@ -76,7 +76,7 @@ def test_each_node_drained(cluster: Cluster, busy: bool) -> None:
 
 
 def test_a_pod_that_alone_is_cut_off_from_cassandra(cluster: Cluster) -> None:
-    """It leaves the Service until it reaches Cassandra again."""
+    """The pod leaves the Service until it reaches Cassandra again."""
     pod = cluster.ready("service")[0]
     with load() as running:
         with cluster.cut_off(pod, 9042):

@@ -189,7 +189,7 @@ def test_images_do_not_stay_in_memory(service: Service, visit: Visit) -> None:
     for image in page.locator(".tile img, .card img").all():
         expect(image).to_have_js_property("naturalWidth", 28)
     until(lambda: page.evaluate("kept.size") == 0)
-    # Neither do those that nobody scrolled to.
+    # Images that were never scrolled into view do not stay, either.
     page.get_by_role("button", name="Clear list").click()
     choose(page, *GOLDEN * 15)
     expect_tally(page, "45 images: 45 classified")

@@ -23,13 +23,13 @@ VALID_SECONDS = 5
 
 @dataclass
 class Pod:
-    """A server, and its way to the store."""
+    """A server, and its connection to the store."""
 
     service: Service
     way: Forwarder
 
     def is_ready(self) -> bool:
-        """What /readyz says; the health endpoints of /v2 say the same, if it does not change meanwhile."""
+        """What /readyz says; the health endpoints of /v2 say the same, if it does not change in between."""
         return requests.get(f"{self.service.url}/readyz", timeout=5).status_code == 200
 
     def state(self) -> dict[str, str]:
@@ -42,7 +42,7 @@ class Pod:
 
 @pytest.fixture
 def pods(serve: Callable[..., Service], on_cassandra: dict[str, object]) -> Iterator[tuple[Pod, Pod]]:
-    """Two servers on one Cassandra, each with a way to it that can be cut."""
+    """Two servers on one Cassandra, each with a connection to it that can be cut."""
     ports = free_port(), free_port()
     ways = free_port(), free_port()
     with ExitStack() as stack:
@@ -104,7 +104,7 @@ def test_the_last_server_cut_off_makes_the_first_ready_again(pods: tuple[Pod, Po
 
 
 class Peer:
-    """A server that says something as its readiness, and counts how often it was asked."""
+    """A server that responds to /readyz with the given text, and counts how often it was asked."""
 
     def __init__(self, status: int, body: str) -> None:
         peer = self
@@ -140,7 +140,7 @@ def peer(status: int, body: str) -> Iterator[Peer]:
 
 
 def asking(address: str, own: str = "127.0.0.1:1") -> Peers:
-    """Asks who is at this address, as a server that has lost its store."""
+    """Asks the peers at this address, as a server that has lost its store does."""
     made = Peers(Settings(peers=address, bind=own))
     made.store_changed(0)
     return made

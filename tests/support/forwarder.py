@@ -1,4 +1,4 @@
-"""A way to Cassandra that can be cut."""
+"""A connection to Cassandra that can be cut."""
 
 import threading
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ class Forwarder:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
-        """Let nothing through any more, without a word, as a network policy does."""
+        """Silently drop everything from now on, as a network policy does."""
         self._flows.clear()
 
     def restore(self) -> None:

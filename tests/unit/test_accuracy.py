@@ -35,7 +35,7 @@ def test_the_factor_of_useless_scores_is_small_once_enough_is_judged() -> None:
 
 
 def test_the_finite_population_does_not_narrow_the_interval() -> None:
-    """The interval speaks for the traffic: even if all 50 predictions are judged, they are only a part of it."""
+    """The interval describes the traffic: even if all 50 predictions are judged, they are only a part of it."""
     right = (np.arange(50) % 5 > 0).astype(float)
     share = share_right(uniform(np.full(50, 0.8), 50), right)
     assert share.effective_sample_size == pytest.approx(50, rel=0.01)

@@ -31,7 +31,7 @@ class Measured(NamedTuple):
 def measure(
     model: keras.Model, network: keras.Model, labeled: Sequence[tuple[Image.Image, int]], resize: str
 ) -> dict[str, Measured]:
-    """What the network predicts in each range that the model's input can represent; it is the model for one image."""
+    """What `network`, the model for one image, predicts in each range that the input of `model` can represent."""
     truth, found = np.array([number for _, number in labeled]), {}
     for pixels in ("0..255",) if "int" in model.inputs[0].dtype else RANGES:
         spec = input_spec(model, pixels, resize)

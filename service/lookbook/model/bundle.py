@@ -120,7 +120,7 @@ def read_bundle(folder: Path) -> Bundle:
 
 
 def parse_bundle(folder: Path, raw: bytes) -> Bundle:
-    """The bundle that the manifest `raw` describes, without a look at its files. Raises MalformedManifestError."""
+    """The bundle that the manifest `raw` describes; does not read its files. Raises MalformedManifestError."""
     try:
         bundle = _parse(folder, json.loads(raw), hashlib.sha256(raw).hexdigest())
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:

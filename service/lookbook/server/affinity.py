@@ -16,7 +16,7 @@ _MIN_GAIN = 0.25
 
 
 def choose(busy: Mapping[int, float], current: int, own: float) -> int:
-    """The CPU to use next: `busy` is the load of each CPU, 0 to 1; `own` is the part of `current`'s that is ours."""
+    """The CPU to use next: `busy` is the load of each CPU, 0 to 1; `own` is this process's load on `current`."""
     others = {cpu: load - own if cpu == current else load for cpu, load in busy.items()}
     best = min(others, key=others.__getitem__)
     return best if others[current] - others[best] > _MIN_GAIN else current

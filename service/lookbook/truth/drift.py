@@ -57,7 +57,7 @@ class Step:
     evidence: float
     total_variation: float  # of the labels, 0 to 1, since the likeliest start of a change
     accuracy: float  # the mean score
-    change: float  # of the mean score, likewise
+    change: float  # of the mean score, since the same start
     alarm: bool
 
     def to_json(self) -> dict[str, Any]:
@@ -107,7 +107,7 @@ class Drift:
 
 
 def detect(days: Mapping[int, Scores]) -> Drift:
-    """From the scores of closed days since the start of the reference; days are counted from 1970.
+    """The drift in the scores of closed days since the start of the reference; days are counted from 1970.
 
     Only the first days, which hold 14 chunks, and the last ones, which hold up to 60, matter.
     """
@@ -117,7 +117,7 @@ def detect(days: Mapping[int, Scores]) -> Drift:
 
 
 def make_chunks(days: Mapping[int, Scores]) -> list[Chunk]:
-    """Whole days in ascending order, together until they have 100 rows; days that do not yet make one are left out."""
+    """Whole days in ascending order, combined until they have 100 rows; the last days are left out if they have fewer."""
     chunks, pending = [], list[int]()
     for day in sorted(days):
         pending.append(day)
@@ -189,13 +189,13 @@ def _steps(reference: Sequence[Chunk], rest: Sequence[Chunk]) -> list[Step]:
 
 
 def _label_counts(chunks: Sequence[Chunk]) -> NDArray[np.float64]:
-    """(chunks, labels) rows of each label, worth as much as the weighted ones."""
+    """(chunks, labels) How many rows of equal weight the rows of each label are worth."""
     labels = sorted(set().union(*(chunk.labels for chunk in chunks)))
     return np.array([[chunk.rows * chunk.labels.get(label, 0.0) for label in labels] for chunk in chunks])
 
 
 def _score_counts(chunks: Sequence[Chunk], reference: Sequence[Chunk]) -> NDArray[np.float64]:
-    """(chunks, 10) rows in each tenth of the reference's scores, worth as much as the weighted ones."""
+    """(chunks, 10) How many rows of equal weight the rows in each tenth of the reference's scores are worth."""
     edges = np.quantile(np.concatenate([chunk.score for chunk in reference]), _DECILES)
     return np.array([chunk.rows / chunk.weight.sum() * _histogram(chunk, edges) for chunk in chunks])
 
@@ -205,7 +205,7 @@ def _histogram(chunk: Chunk, edges: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _pooled(past: NDArray[np.float64], now: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Both counts with the rare cells as one, of which one row a chunk is expected at least, and without empty ones."""
+    """Both counts; rare cells become one, with at least one row expected per chunk, which is left out if it is empty."""
     rare = past.mean(axis=0) < _EXPECTED
     others, other = past[:, rare].sum(axis=1), now[rare].sum()
     if others.sum() + other == 0:

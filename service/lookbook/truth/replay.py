@@ -36,7 +36,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The candidate's accuracy less the baseline's, with a 95 % interval."""
+    """The candidate's accuracy less the baseline's, with a 95% interval."""
 
     estimate: float
     interval: tuple[float, float]
@@ -47,9 +47,9 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class PairedTest:
-    """Whether judged flips favor one model: each alone right in some; p is two-sided.
+    """Whether judged flips favor one model: how many only one of them got right, and the two-sided p-value.
 
-    McNemar's exact test; if the flips were sampled with different probabilities, the sign-flip test of weighted ones.
+    McNemar's exact test; if the flips were sampled with different probabilities, the sign-flip test of the weighted ones.
     """
 
     baseline_only: int
@@ -109,9 +109,9 @@ class Replay:
 
     @cached_property
     def difference(self) -> Difference | None:
-        """None if too few flips are judged; without flips, 0 within what the number of pairs allows.
+        """None if too few flips are judged. Without flips, 0, with an interval that follows from the number of pairs.
 
-        Unclear flips may all favor the one or the other.
+        The interval allows for all unclear flips favoring either model.
         """
         if self.agreement and not self.flips:
             most = 1 - self.agreement.interval[0]
@@ -123,7 +123,7 @@ class Replay:
 
     @cached_property
     def test(self) -> PairedTest:
-        """From the judged flips; unclear ones favor nobody."""
+        """The test of the judged flips; unclear ones favor neither model."""
         gains, weight = self._gains(0), self._judged_weight
         wins, losses = int((gains > 0).sum()), int((gains < 0).sum())
         equal = len(weight) == 0 or float(np.ptp(weight)) <= 1e-9 * float(weight.max())
@@ -166,7 +166,7 @@ class Replay:
         return np.array([1 / min(flip.inclusion, cap) for flip in self._judged])
 
     def _gains(self, unclear: int) -> NDArray[np.float64]:
-        """Of each judged flip: 1 where the candidate is right, -1 where the baseline is, 0 where both are wrong."""
+        """For each judged flip, 1 if the candidate is right, -1 if the baseline is, and 0 if both are wrong."""
         truths = [self._truths[flip.id].label for flip in self._judged]
         return np.array(
             [
@@ -192,7 +192,7 @@ def is_faithful(stored: tuple[str, float], replayed: tuple[str, float]) -> bool:
 
 
 def sign_flip_test(gains: NDArray[np.float64]) -> float:
-    """The two-sided p-value of the sum of weighted gains (n,), none of them 0, if each sign were a coin's."""
+    """The two-sided p-value of the sum of weighted gains (n,), none of them 0, if each sign were a coin toss."""
     if len(gains) == 0:
         return 1.0
     least = abs(float(gains.sum())) * (1 - 1e-9)

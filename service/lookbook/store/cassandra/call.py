@@ -33,7 +33,7 @@ class Call:
         return self._resent or len(self._future.attempted_hosts) > 1
 
     def rows(self) -> list[tuple[Any, ...]]:
-        """Wait for the rows. Raises what the last attempt did, one of DRIVER_ERRORS."""
+        """Wait for the rows. Raises what the last attempt raised, one of DRIVER_ERRORS."""
         while True:
             try:
                 return self._future.result().current_rows  # type: ignore[no-any-return]

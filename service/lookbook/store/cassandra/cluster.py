@@ -81,7 +81,7 @@ def open_cluster(settings: Settings, timeout: float = TIMEOUT_SECONDS) -> Cluste
 class _Conviction(SimpleConvictionPolicy):  # type: ignore[misc]
     """Marks a node down, and so has the driver connect to it again, also after a timeout.
 
-    After a timeout, the driver's own policy would leave a node for good that was too busy when the session was opened.
+    After a timeout, the driver's own policy would never return to a node that was too busy when the session was opened.
     """
 
     def add_failure(self, _: BaseException) -> bool:

@@ -69,7 +69,7 @@ def _can_log_in(settings: Settings) -> bool:
         with open_cluster(settings, PATIENT_SECONDS) as cluster:
             cluster.connect()
     except NoHostAvailable as error:
-        # `errors` is a dict of reasons or, when the driver knows no reasons, a list of hosts.
+        # `errors` is a dict of reasons or, if the driver has no reasons, a list of hosts.
         reasons = list(error.errors.values()) if isinstance(error.errors, dict) else []
         if reasons and all(isinstance(reason, AuthenticationFailed) for reason in reasons):
             return False
