@@ -117,7 +117,7 @@ def detect(days: Mapping[int, Scores]) -> Drift:
 
 
 def make_chunks(days: Mapping[int, Scores]) -> list[Chunk]:
-    """Whole days in ascending order, combined until they have 100 rows; the last days are left out if they have fewer."""
+    """Whole days in ascending order, combined until they have 100 rows; the last are left out if they have fewer."""
     chunks, pending = [], list[int]()
     for day in sorted(days):
         pending.append(day)
@@ -205,7 +205,7 @@ def _histogram(chunk: Chunk, edges: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _pooled(past: NDArray[np.float64], now: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Both counts; rare cells become one, with at least one row expected per chunk, which is left out if it is empty."""
+    """Both counts; rare cells become one, with at least one row expected per chunk, which is left out if empty."""
     rare = past.mean(axis=0) < _EXPECTED
     others, other = past[:, rare].sum(axis=1), now[rare].sum()
     if others.sum() + other == 0:

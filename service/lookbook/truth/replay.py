@@ -49,7 +49,7 @@ class Difference:
 class PairedTest:
     """Whether judged flips favor one model: how many only one of them got right, and the two-sided p-value.
 
-    McNemar's exact test; if the flips were sampled with different probabilities, the sign-flip test of the weighted ones.
+    McNemar's exact test; if the flips were sampled with different probabilities, the weighted sign-flip test.
     """
 
     baseline_only: int
