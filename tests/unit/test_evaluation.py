@@ -88,7 +88,18 @@ def test_two_versions_of_a_rollout_day_are_apart_and_can_be_pooled() -> None:
     assert second.accuracy is not None
     assert both.accuracy is not None
     assert both.accuracy.estimate == pytest.approx(0.6 * first.accuracy.estimate + 0.4 * second.accuracy.estimate)
-    assert both.days == 1
+    assert both.to_json()["days"] == 1
+
+
+def test_each_day_has_its_counts() -> None:
+    second = make_rows(50, RNG, DAY + 2, rate=0.5)
+    frames = [make_frame(second, DAY + 2), make_frame([], DAY + 1), FRAMES[0]]
+    found = evaluate(frames, judge(FRAMES, ROWS, 10)).to_json()
+    assert found["daily"] == [
+        {"day": "2026-01-01", "predictions": 300, "sampled": 300, "judged": 10},
+        {"day": "2026-01-03", "predictions": 100, "sampled": 50, "judged": 0},
+    ]
+    assert (found["days"], found["days_covered"]) == (2, 1)
 
 
 def test_frames_read_in_another_order_say_the_same() -> None:

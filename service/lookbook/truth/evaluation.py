@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,25 @@ from lookbook.truth.calibration import Calibration, calibrate
 from lookbook.truth.frame import Frame
 from lookbook.truth.judged import UNCLEAR, Judged
 from lookbook.truth.labels import accuracy_of, confusion, recall_of
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """How many predictions were made on a day (estimated), sampled, and judged; `counted` are those that count."""
+
+    day: int
+    predictions: float
+    sampled: int
+    judged: int
+    counted: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "day": (date(1970, 1, 1) + timedelta(days=self.day)).isoformat(),
+            "predictions": self.predictions,
+            "sampled": self.sampled,
+            "judged": self.judged,
+        }
 
 
 @dataclass(frozen=True)
@@ -35,8 +55,7 @@ class Evaluation:
     judged: int  # rows that count, including unclear ones
     unclear: int  # of these
     waiting: int  # rows judged out of turn, which count once the order of review reaches them
-    days: int  # with rows
-    days_covered: int  # with rows that count
+    daily: tuple[Day, ...]  # oldest first
 
     def to_json(self) -> dict[str, Any]:
         calibration = self.calibration
@@ -61,8 +80,9 @@ class Evaluation:
             "unclear": self.unclear,
             "bounds": list(self.accuracy.interval) if self.accuracy else None,
             "waiting": self.waiting,
-            "days": self.days,
-            "days_covered": self.days_covered,
+            "days": len(self.daily),
+            "days_covered": sum(day.counted > 0 for day in self.daily),
+            "daily": [day.to_json() for day in self.daily],
         }
 
 
@@ -92,8 +112,7 @@ def evaluate(frames: Sequence[Frame], truths: Mapping[UUID, GroundTruth]) -> Eva
         judged=len(truth),
         unclear=int((~clear).sum()),
         waiting=int(judged.settled.sum()) - len(truth),
-        days=len({frame.day for frame in frames if len(frame)}),
-        days_covered=len({frames[number].day for number in np.unique(judged.frame[judged.counted])}),
+        daily=_daily(judged),
     )
 
 
@@ -101,6 +120,18 @@ def _precision(judged: Judged, rows: Rows, number: int) -> Share | None:
     mine = judged.label == number
     counted = judged.counted[mine[judged.counted]]
     return accuracy_of(rows.where(mine), judged.label[counted], judged.truth[counted])
+
+
+def _daily(judged: Judged) -> tuple[Day, ...]:
+    days, place = np.unique([frame.day for frame in judged.frames], return_inverse=True)
+    row_day, size = place[judged.frame], len(days)
+    columns = (
+        np.bincount(row_day, 1 / judged.inclusion, size).tolist(),
+        np.bincount(row_day, minlength=size).tolist(),
+        np.bincount(row_day[judged.settled], minlength=size).tolist(),
+        np.bincount(row_day[judged.counted], minlength=size).tolist(),
+    )
+    return tuple(Day(*row) for row in zip(days.tolist(), *columns, strict=True) if row[2])
 
 
 def _share(share: Share | None, judged: int) -> dict[str, Any]:
