@@ -12,7 +12,7 @@ from tests.support.chart import helm_template, tool
 from tests.support.places import CHART, ROOT
 
 KINDS = (
-    "deployments,statefulsets,jobs,services,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,"
+    "deployments,statefulsets,jobs,cronjobs,services,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,"
     "poddisruptionbudgets,horizontalpodautoscalers,persistentvolumeclaims"
 )
 # The last commit with version 0.1.0 of the chart.

@@ -1,5 +1,6 @@
 """How objects are named: by the release, nameOverride, fullnameOverride, or the alias of a dependency."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def test_the_monitoring_follows_the_name() -> None:
     items = render("--set", "monitoring.alerts=true,fullnameOverride=shop")
     rules = named(items, "PrometheusRule", "shop")["spec"]["groups"][0]["rules"]
     assert all('namespace="default", ' in rule["expr"] for rule in rules)
-    assert all('service="shop"' in rule["expr"] or 'job_name=~"shop-schema-' in rule["expr"] for rule in rules)
+    assert all(re.search('service="shop"|job_name=~"shop-(schema|backup)-', rule["expr"]) for rule in rules)
     # Helm knows the release by its name, no matter what its objects are named.
     assert "helm rollback lookbook --namespace default." in str(rules)
 

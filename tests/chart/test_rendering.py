@@ -64,7 +64,8 @@ def test_the_committed_rendering_is_current() -> None:
 
 
 def test_each_template_renders_one_object() -> None:
-    everything = helm_template("--values", CHART / "ci/all-values.yaml", "--set", "autoscaling.enabled=true").stdout
+    more = "autoscaling.enabled=true,backup.schedule=@daily"
+    everything = helm_template("--values", CHART / "ci/all-values.yaml", "--set", more).stdout
     sources = Counter(line for line in everything.splitlines() if line.startswith("# Source: "))
     assert len(sources) > 25
     assert not [source for source, count in sources.items() if count > 1]

@@ -10,7 +10,7 @@ import requests
 from tests.support.cluster import RELEASE, URL, Cluster, served
 from tests.support.cluster_calls import classify
 from tests.support.cluster_load import load, nothing_failed
-from tests.support.places import PHOTOS, ROOT
+from tests.support.places import CHART, PHOTOS, ROOT
 from tests.support.running import until
 
 
@@ -51,6 +51,21 @@ def test_backup_and_restore(cluster: Cluster, walk: Callable[..., str]) -> None:
     walk("tutorials/kind.md", "install")
     assert len(stored()) == 1
     walk("how-to/backup.md", "kubernetes", "cassandra-restore")
+    found = stored()
+    assert {id: found.get(id) for id in kept} == kept
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_backup_of_the_chart(cluster: Cluster, walk: Callable[..., str]) -> None:
+    classify()
+    kept = stored()
+    walk("how-to/backup.md", "chart-backup")
+    cluster.helm("uninstall", RELEASE, "--wait")
+    cluster.kubectl("delete", "pvc", f"data-{RELEASE}-cassandra-0", "--wait")
+    walk("tutorials/kind.md", "install")
+    cluster.helm("upgrade", RELEASE, CHART, "--reuse-values", "--set", "backup.schedule=0 3 * * *", "--wait")
+    assert len(stored()) == 1
+    walk("how-to/backup.md", "chart-restore")
     found = stored()
     assert {id: found.get(id) for id in kept} == kept
 

@@ -45,6 +45,8 @@ def pod_templates(items: list[Object]) -> Iterator[tuple[str, Object]]:
             yield name, item
         elif item["kind"] in ("Deployment", "StatefulSet", "Job"):
             yield name, item["spec"]["template"]
+        elif item["kind"] == "CronJob":
+            yield name, item["spec"]["jobTemplate"]["spec"]["template"]
 
 
 def pod_specs(items: list[Object]) -> Iterator[tuple[str, Object]]:

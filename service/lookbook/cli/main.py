@@ -9,6 +9,7 @@ import click
 
 from lookbook import __version__
 from lookbook.cli import output
+from lookbook.cli.backup import backup, restore
 from lookbook.cli.classify import classify
 from lookbook.cli.completion import completion
 from lookbook.cli.export import export, import_
@@ -44,5 +45,5 @@ def main() -> None:
     output.prepare_streams()
 
 
-for command in (classify, history, model, schema, serve, export, import_, completion):
+for command in (classify, history, model, schema, serve, backup, restore, export, import_, completion):
     main.add_command(command)

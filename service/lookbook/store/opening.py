@@ -1,9 +1,11 @@
 """Opens the store that the settings name. Tests: tests/unit/test_wsgi.py."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from lookbook.settings import Settings
 from lookbook.store import Store
+from lookbook.store.tables import Tables
 
 
 def open_store(settings: Settings, report: Callable[[float], None]) -> Store:
@@ -19,3 +21,20 @@ def open_store(settings: Settings, report: Callable[[float], None]) -> Store:
     from lookbook.store.sqlite import SqliteStore
 
     return SqliteStore(settings.sqlite_path, report, settings.retention)
+
+
+@contextmanager
+def open_tables(settings: Settings) -> Iterator[Tables]:
+    """Raises StoreUnavailable if Cassandra stays unavailable."""
+    if settings.store == "cassandra":
+        from lookbook.store.cassandra.tables import CassandraTables
+
+        tables = CassandraTables(settings)
+        try:
+            yield tables
+        finally:
+            tables.close()
+    else:
+        from lookbook.store.sqlite.tables import SqliteTables
+
+        yield SqliteTables(settings.sqlite_path)

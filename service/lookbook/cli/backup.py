@@ -1,0 +1,60 @@
+"""`lookbook backup` and `lookbook restore`: everything in the store, to a file and back."""
+
+import os
+from pathlib import Path
+
+import click
+
+from lookbook.settings import Settings
+
+_BATCH_ROWS = 200
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--keep",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Afterwards, delete all backups in the folder but the newest N. Default: delete none.",
+)
+def backup(folder: Path, keep: int | None) -> None:
+    """Write everything in the store to a new file in FOLDER, while servers use the store.
+
+    The store is the one of the LOOKBOOK_* environment variables, as for `lookbook serve`.
+    """
+    # Imported here: the other commands start faster without it.
+    from lookbook.backup import remove_old_backups, write_backup
+    from lookbook.store.opening import open_tables
+
+    settings = Settings.from_environment(os.environ)
+    with open_tables(settings) as tables:
+        path, count = write_backup(folder, settings.store, tables.read())
+    if keep:
+        remove_old_backups(folder, keep)
+    print(f"backup: {count} rows in {path}")
+
+
+@click.command()
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+def restore(path: Path) -> None:
+    """Add a backup to the store. PATH is the file, or a folder: then its newest backup is used.
+
+    The backup is checked first. What is in the store stays, so you can run this again, and while servers use the store.
+    """
+    # Imported here: the other commands start faster without it.
+    from lookbook.backup import check_backup, newest_backup, read_backup
+    from lookbook.store.opening import open_tables
+
+    settings = Settings.from_environment(os.environ)
+    path = newest_backup(path)
+    count = check_backup(path, settings.store)
+    with open_tables(settings) as tables:
+        batch = []
+        for row in read_backup(path):
+            batch.append(row)
+            if len(batch) == _BATCH_ROWS:
+                tables.write(batch)
+                batch = []
+        tables.write(batch)
+    print(f"restore: {count} rows from {path}")
