@@ -26,4 +26,4 @@ def find_prediction(text: str) -> Prediction:
 
 
 def unknown_prediction(text: str) -> NotFound:
-    return NotFound(f"prediction {text} not found")
+    return NotFound(f"prediction {text} not found: it may have been deleted, or have expired")

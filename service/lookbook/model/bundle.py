@@ -13,7 +13,7 @@ from lookbook.errors import LookbookError
 MANIFEST = "model.json"
 MODEL = "model.tflite"
 
-_BUILD_AGAIN = "build the bundle again with `lookbook model build`"
+BUILD_AGAIN = "build the bundle again with `lookbook model build`"
 _COPY_AGAIN = "the file is damaged or was changed: copy the bundle again"
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -125,12 +125,12 @@ def parse_bundle(folder: Path, raw: bytes) -> Bundle:
         bundle = _parse(folder, json.loads(raw), hashlib.sha256(raw).hexdigest())
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise MalformedManifestError(f"{folder / MANIFEST}: malformed manifest: {reason}", _BUILD_AGAIN) from error
+        raise MalformedManifestError(f"{folder / MANIFEST}: malformed manifest: {reason}", BUILD_AGAIN) from error
     listed = {folder / file.path for file in bundle.files}
     for needed in (bundle.model, *(golden.path for golden in bundle.golden)):
         if needed not in listed:
             raise MalformedManifestError(
-                f"{folder / MANIFEST}: malformed manifest: no digest for {needed.name}", _BUILD_AGAIN
+                f"{folder / MANIFEST}: malformed manifest: no digest for {needed.name}", BUILD_AGAIN
             )
     return bundle
 

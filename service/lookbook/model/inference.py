@@ -7,7 +7,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from lookbook.model.bundle import Bundle, BundleError
+from lookbook.model.bundle import BUILD_AGAIN, Bundle, BundleError
 from lookbook.model.preprocessing import preprocess
 
 TOLERANCE = 0.02  # by which a golden score may differ on another processor
@@ -56,7 +56,8 @@ class Classifier:
                 raise BundleError(
                     f"{golden.path}: the model's score for this golden image differs by {difference:.3f} (allowed: "
                     f"{TOLERANCE}): the bundle is damaged, or was built for another version of LiteRT or another "
-                    "processor; build it again"
+                    "processor",
+                    BUILD_AGAIN,
                 )
 
 
@@ -65,7 +66,7 @@ def _interpreter(bundle: Bundle, content: bytes) -> Interpreter:
         interpreter = Interpreter(model_content=content, num_threads=1)
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        raise BundleError(f"{bundle.model}: LiteRT cannot run this model: {error}") from error
+        raise BundleError(f"{bundle.model}: LiteRT cannot run this model: {error}", BUILD_AGAIN) from error
     spec = bundle.input
     _check_tensor(bundle, "input", interpreter.get_input_details(), (1, spec.height, spec.width, spec.channels))
     _check_tensor(bundle, "output", interpreter.get_output_details(), (1, len(bundle.labels)))
@@ -74,10 +75,11 @@ def _interpreter(bundle: Bundle, content: bytes) -> Interpreter:
 
 def _check_tensor(bundle: Bundle, side: str, details: list[dict[str, Any]], shape: tuple[int, ...]) -> None:
     if len(details) != 1:
-        raise BundleError(f"{bundle.model}: it has {len(details)} {side}s; exactly one is needed")
+        raise BundleError(f"{bundle.model}: it has {len(details)} {side}s, but must have one", BUILD_AGAIN)
     found = tuple(int(n) for n in details[0]["shape"])
     if found != shape or details[0]["dtype"] is not np.float32:
         raise BundleError(
             f"{bundle.model}: its {side} is {np.dtype(details[0]['dtype'])} {found}, but the manifest says float32 "
-            f"{shape}"
+            f"{shape}",
+            BUILD_AGAIN,
         )
