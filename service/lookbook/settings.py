@@ -123,6 +123,7 @@ class Settings:
     )
     retention: int = _number(0, "seconds that predictions are kept; 0: no limit", maximum=630_000_000)
     thumbnails: bool = _flag(True, "whether to store a thumbnail of each image")
+    keep_days: int = _number(28, "days that inputs and comparisons are kept", minimum=1, maximum=3650)
     max_bytes: int = _number(8 * 1024 * 1024, "maximum size of a request body, in bytes", minimum=1)
     max_pixels: int = _number(25_000_000, "maximum size of an image, in pixels", minimum=1)
     max_requests: int = _number(

@@ -63,7 +63,7 @@ def test_a_connection_without_tls_fails(encrypted: Settings) -> None:
 
 
 def test_a_server_error_without_a_class_is_reported(cassandra: Settings) -> None:
-    connection = Connection(lambda: open_cluster(cassandra), {"probe": "SELEKT 1"}, lambda _: None)
+    connection = Connection(lambda: open_cluster(cassandra), {"probe": "SELEKT 1"}, {}, lambda _: None)
     until(lambda: "SELEKT" in str(connection.status().failure), 10)
     assert not connection.status().reached
     connection.close()

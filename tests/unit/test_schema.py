@@ -28,7 +28,9 @@ def test_a_second_run_changes_nothing(cassandra: Settings, cassandra_session: Se
     before = tables(cassandra_session, cassandra.cassandra_keyspace)
     apply_schema(cassandra_session, cassandra)
     assert tables(cassandra_session, cassandra.cassandra_keyspace) == before
-    assert set(before) == {"predictions", "buckets", "thumbnails", "idempotency_keys"}
+    ours = {"predictions", "buckets", "thumbnails", "idempotency_keys", "samples", "sample_days", "inputs", "frames"}
+    ours |= {"judgments", "sampled_judgments", "review_claims", "comparisons", "flips", "drift_references"}
+    assert set(before) == ours
 
 
 def test_a_new_retention_changes_the_compaction(cassandra: Settings, cassandra_session: Session) -> None:
@@ -78,9 +80,7 @@ def test_check_waits_for_the_tables_and_creates_none(cassandra: Settings, cassan
     settings = replace(cassandra, cassandra_keyspace="nowhere")
     result = lookbook("schema", "--check", "--wait=1", **environment(settings))
     assert result.returncode == StoreUnavailable.exit_code
-    assert "keyspace nowhere has no table buckets, idempotency_keys, predictions, thumbnails: install or upgrade" in (
-        result.stderr
-    )
+    assert "keyspace nowhere has no table buckets, comparisons, drift_references, flips, " in (result.stderr)
     assert tables(cassandra_session, "nowhere") == {}
 
 

@@ -11,8 +11,6 @@ from tests.support.predictions import made_at
 from tests.support.running import until
 from tests.support.truths import today
 
-# Cassandra follows.
-pytestmark = pytest.mark.parametrize("open_store", ["sqlite"], indirect=True)
 NOON = today()
 BASELINE = "model/1.2.3"
 make_id = id_maker()

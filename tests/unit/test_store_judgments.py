@@ -13,8 +13,6 @@ from tests.support.predictions import fill, made_at, walk
 from tests.support.running import until
 from tests.support.truths import day_of, judge, sampled, today
 
-# Cassandra follows.
-pytestmark = pytest.mark.parametrize("open_store", ["sqlite"], indirect=True)
 NOON = today()
 
 

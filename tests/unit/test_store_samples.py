@@ -12,8 +12,6 @@ from tests.support.predictions import made_at
 from tests.support.running import until
 from tests.support.truths import day_of, sampled, today
 
-# Cassandra follows.
-pytestmark = pytest.mark.parametrize("open_store", ["sqlite"], indirect=True)
 NOON = today()
 FRAME = DayFrame(b"scores", b"ids")
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from lookbook.judgment import GroundTruth, Judgment
 from lookbook.prediction import Prediction, permanent_random, sort_key
+from lookbook.settings import Settings
 from lookbook.store.rows import Rows
 
 MAX_ROWS = 2_000  # read at most for one filtered page
@@ -164,6 +165,12 @@ def _matches(prediction: Prediction, truth: GroundTruth | None, wanted: str | No
     if truth is None or wanted in ("none", "any"):
         return wanted == ("none" if truth is None else "any")
     return truth.label is not None and wanted == ("right" if truth.label == prediction.label else "wrong")
+
+
+def keep_seconds(settings: Settings) -> int:
+    """How long inputs and comparisons are kept: no longer than predictions."""
+    seconds = settings.keep_days * 24 * 60 * 60
+    return min(seconds, settings.retention or seconds)
 
 
 def deletion_key(id: UUID) -> str:

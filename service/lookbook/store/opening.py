@@ -20,7 +20,7 @@ def open_store(settings: Settings, report: Callable[[float], None]) -> Store:
         return CassandraStore(settings, report)
     from lookbook.store.sqlite import SqliteStore
 
-    return SqliteStore(settings.sqlite_path, report, settings.retention)
+    return SqliteStore(settings.sqlite_path, report, settings.retention, settings.keep_days)
 
 
 @contextmanager

@@ -45,9 +45,7 @@ class BucketDirectory:
         if (number, shards, period) in self._added:
             return
         ttl = bucket_ttl(self._retention)
-        # Cassandra keeps the latest timestamp, and so the entry that lives longest, even if the retention has changed.
-        expiration = (now + ttl) * 1_000_000 if ttl else _NEVER
-        self._connection.execute("put_bucket", (_year(number), number, shards, ttl, expiration))
+        self._connection.execute("put_bucket", (_year(number), number, shards, ttl, expiration(now, ttl)))
         self._added = {entry for entry in self._added if entry[2] == period} | {(number, shards, period)}
 
     def between(self, newest: int, oldest: int) -> Iterator[Bucket]:
@@ -83,6 +81,14 @@ def most_shards(group: list[Bucket]) -> int:
 
 def first_id_of(entry: Bucket) -> UUID:
     return first_id(datetime.fromtimestamp(entry.number * BUCKET_SECONDS, UTC))
+
+
+def expiration(now: int, ttl: int) -> int:
+    """The write timestamp of a directory's entry: the microsecond when it expires.
+
+    Cassandra keeps the latest timestamp, and so the entry that lives longest, even if the retention has changed.
+    """
+    return (now + ttl) * 1_000_000 if ttl else _NEVER
 
 
 def bucket_ttl(retention: int) -> int:

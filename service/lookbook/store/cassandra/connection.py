@@ -4,8 +4,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+from cassandra import InvalidRequest
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ResponseFuture, Session
 from cassandra.query import PreparedStatement
 
@@ -21,17 +23,29 @@ _PROBE_SECONDS = 1.0
 _RETRY_SECONDS = 0.25
 _SILENT_SECONDS = 3.0
 _NOT_CONNECTED = "not connected yet"
+_INCOMPLETE = (
+    "tables are missing in the store; nothing is sampled, and judgments are refused, until `lookbook schema` has run"
+)
 
 
 class Connection:
     """Runs prepared statements; replaces the session when no host has responded for some seconds."""
 
     def __init__(
-        self, open: Callable[[], Cluster], statements: Mapping[str, str], report: Callable[[float], None]
+        self,
+        open: Callable[[], Cluster],
+        statements: Mapping[str, str],
+        later: Mapping[str, str],
+        report: Callable[[float], None],
     ) -> None:
-        """`statements` is CQL by name; `report` gets 1 when the store becomes available and 0 when it is lost."""
+        """`statements` and `later` are CQL by name; the tables of `later` may be missing until the schema job has run.
+
+        `report` gets 1 when the store becomes available and 0 when it is lost.
+        """
         self._open = open
-        self._cql = statements
+        self._cql = {**statements, **later}
+        self._later = frozenset(later)
+        self._incomplete = False  # known and logged
         self._report = report
         self._cluster: Cluster | None = None
         self._session: Session | None = None
@@ -59,6 +73,15 @@ class Connection:
             raise self._failed(error) from error
         self._succeeded()
         return rows
+
+    def execute_all(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[list[tuple[Any, ...]]]:
+        """The rows of each statement; all are sent before the first is waited for. Raises StoreUnavailable."""
+        started = [self.start(name, values) for name, values in statements]
+        return [self.finish(call) for call in started]
+
+    def complete(self) -> bool:
+        """Whether no table is missing."""
+        return len(self._prepared) == len(self._cql)
 
     def execute(self, name: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         """The rows of the named statement. Raises StoreUnavailable."""
@@ -104,7 +127,28 @@ class Connection:
                 self._tried.set()
             elif self._silence() >= _PROBE_SECONDS and not self._probe() and self._silence() >= _SILENT_SECONDS:
                 self._reconnect()
+            if self._session and self._incomplete:
+                self._complete(self._session)
             self._stop.wait(_RETRY_SECONDS if self._session and self._failure else _PROBE_SECONDS)
+
+    def _prepare_later(self, session: Session) -> dict[str, PreparedStatement]:
+        """Empty while tables are missing. Raises DRIVER_ERRORS."""
+        try:
+            prepared = {name: session.prepare(self._cql[name]) for name in self._later}
+        except InvalidRequest as error:
+            if not self._incomplete:
+                _LOG.warning(_INCOMPLETE, extra={"reason": " ".join(str(error).split())})
+            self._incomplete = True
+            return {}
+        if self._incomplete:
+            _LOG.warning("no table is missing any more")
+        self._incomplete = False
+        return prepared
+
+    def _complete(self, session: Session) -> None:
+        """Prepare the other statements if the schema job has run. A failure is repeated after the pause of the loop."""
+        with suppress(*DRIVER_ERRORS):
+            self._prepared = self._prepared | self._prepare_later(session)
 
     def _probe(self) -> bool:
         try:
@@ -123,6 +167,8 @@ class Connection:
         session = self._session
         if session is None:
             raise StoreUnavailable(f"the store is unavailable: {self._failure}")
+        if name not in self._prepared:
+            raise StoreUnavailable(_INCOMPLETE)
         statement = self._prepared[name].bind(values)
         profile = CONDITIONAL if " IF " in self._cql[name] else EXEC_PROFILE_DEFAULT
         return session.execute_async(statement, timeout=timeout, execution_profile=profile)
@@ -134,7 +180,8 @@ class Connection:
             cluster = self._open()
             session = cluster.connect()
             session.default_fetch_size = None
-            prepared = {name: session.prepare(cql) for name, cql in self._cql.items()}
+            prepared = {name: session.prepare(cql) for name, cql in self._cql.items() if name not in self._later}
+            prepared |= self._prepare_later(session)
         except DRIVER_ERRORS as error:
             self._failed(error)
             if cluster:

@@ -8,6 +8,7 @@ from lookbook.prediction import Prediction, bucket, first_id, shard, sort_key
 from lookbook.store import Page, Query, build_page
 from lookbook.store.cassandra.buckets import LOWEST_ID, Bucket, BucketDirectory, first_id_of, most_shards, take
 from lookbook.store.cassandra.connection import Connection
+from lookbook.store.cassandra.judgments import read_truths
 from lookbook.store.cassandra.statements import to_prediction
 
 _MAX_PARTITIONS = 2_000  # read for one page
@@ -15,7 +16,17 @@ _MAX_WIDTH = 32  # partitions read by one statement, unless one bucket has more
 
 
 def read_page(connection: Connection, directory: BucketDirectory, query: Query) -> Page:
-    """Reads bucket by bucket, then more and more buckets at once as long as they hold few rows."""
+    rows, stopped_at = _read_rows(connection, directory, query)
+    return build_page(rows, query, stopped_at, read_truths(connection, rows))
+
+
+def _read_rows(
+    connection: Connection, directory: BucketDirectory, query: Query
+) -> tuple[list[Prediction], UUID | None]:
+    """At most query.max_rows and, if there may be more rows, the id where the next page starts.
+
+    Reads bucket by bucket, then more and more buckets at once as long as they hold few rows.
+    """
     below = query.below or first_id(datetime(datetime.now(UTC).year + 2, 1, 1, tzinfo=UTC))
     since = max(query.since or LOWEST_ID, LOWEST_ID, key=sort_key)
     buckets = directory.between(bucket(below), bucket(since))
@@ -27,7 +38,7 @@ def read_page(connection: Connection, directory: BucketDirectory, query: Query) 
         rows += found
         partitions += len(group) * most_shards(group)
         if len(rows) >= query.max_rows:
-            return build_page(rows[: query.max_rows], query, rows[query.max_rows - 1].id, {})
+            return rows[: query.max_rows], rows[query.max_rows - 1].id
         if stopped_at:
             # A partition holds more rows than were read: continue with its bucket only.
             below, width = stopped_at, 1
@@ -36,8 +47,8 @@ def read_page(connection: Connection, directory: BucketDirectory, query: Query) 
             below, width = min(below, first_id_of(group[-1]), key=sort_key), min(2 * width, _MAX_WIDTH)
         group, buckets = take(buckets, width)
         if group and partitions >= _MAX_PARTITIONS:
-            return build_page(rows, query, below, {})
-    return build_page(rows, query, None, {})
+            return rows, below
+    return rows, None
 
 
 def _read_group(

@@ -8,6 +8,7 @@ from cassandra.cluster import Session
 
 from lookbook.errors import SettingsError, StoreUnavailable
 from lookbook.settings import Settings
+from lookbook.store import keep_seconds
 from lookbook.store.cassandra.buckets import bucket_ttl
 from lookbook.store.cassandra.cluster import PATIENT_SECONDS, open_cluster
 from lookbook.store.cassandra.roles import (
@@ -19,7 +20,11 @@ from lookbook.store.cassandra.roles import (
 
 _STATEMENT_SECONDS = 30
 _DEFAULT_GC_GRACE_SECONDS = 10 * 24 * 60 * 60
-_TABLES_WITH_RETENTION = ("predictions", "buckets", "thumbnails")
+_TABLES_WITH_RETENTION = (
+    *("predictions", "buckets", "thumbnails"),
+    *("samples", "sample_days", "frames", "judgments", "sampled_judgments"),
+)
+_TABLES_WITH_KEEP_DAYS = ("inputs", "comparisons", "flips")
 
 
 def set_up_cassandra(settings: Settings) -> None:
@@ -52,17 +57,21 @@ def apply_schema(session: Session, settings: Settings) -> None:
             f"LOOKBOOK_CASSANDRA_KEYSPACE={settings.cassandra_keyspace}: must be a lowercase letter followed by up to "
             "47 lowercase letters, digits, and underscores"
         )
-    options = _table_options(settings.retention)
-    for statement in _statements(settings, options):
+    for statement in _statements(settings):
         session.execute(statement, timeout=_STATEMENT_SECONDS)
     check_replication(session, settings)
     if settings.retention:
         _check_retention(session, settings)
-    for table in _TABLES_WITH_RETENTION:
-        if not _has_options(session, settings, table):
-            session.execute(
-                f"ALTER TABLE {settings.cassandra_keyspace}.{table} WITH {options}", timeout=_STATEMENT_SECONDS
-            )
+    for tables, seconds in (
+        (_TABLES_WITH_RETENTION, settings.retention),
+        (_TABLES_WITH_KEEP_DAYS, keep_seconds(settings)),
+    ):
+        for table in tables:
+            if not _has_options(session, settings.cassandra_keyspace, table, seconds):
+                session.execute(
+                    f"ALTER TABLE {settings.cassandra_keyspace}.{table} WITH {_table_options(seconds)}",
+                    timeout=_STATEMENT_SECONDS,
+                )
 
 
 def check_cassandra(settings: Settings) -> None:
@@ -84,7 +93,7 @@ def check_tables(session: Session, settings: Settings) -> None:
             f"keyspace {keyspace} has no table {', '.join(sorted(missing))}: install or upgrade the release that "
             "creates the tables first"
         )
-    if not all(_has_options(session, settings, table) for table in _TABLES_WITH_RETENTION):
+    if not all(_has_options(session, keyspace, table, settings.retention) for table in _TABLES_WITH_RETENTION):
         raise SettingsError(
             f"LOOKBOOK_RETENTION={settings.retention}: the tables of keyspace {keyspace} have been created for another "
             "retention; set the same one in all releases that share the keyspace"
@@ -135,17 +144,17 @@ def _table_options(retention: int) -> str:
     return f"compaction = {{{compaction}}} AND gc_grace_seconds = {gc_grace_seconds(retention)}"
 
 
-def _has_options(session: Session, settings: Settings, table: str) -> bool:
+def _has_options(session: Session, keyspace: str, table: str, retention: int) -> bool:
     ((compaction, grace),) = session.execute(
         "SELECT compaction, gc_grace_seconds FROM system_schema.tables WHERE keyspace_name = %s AND table_name = %s",
-        (settings.cassandra_keyspace, table),
+        (keyspace, table),
     )
-    wanted = compaction_options(settings.retention)
+    wanted = compaction_options(retention)
     # Cassandra stores the class with its Java package and adds options of its own.
     return (
         compaction["class"].endswith(wanted["class"])
         and all(compaction.get(key) == value for key, value in wanted.items() if key != "class")
-        and grace == gc_grace_seconds(settings.retention)
+        and grace == gc_grace_seconds(retention)
     )
 
 
@@ -160,13 +169,14 @@ def _check_retention(session: Session, settings: Settings) -> None:
         raise SettingsError(f"LOOKBOOK_RETENTION={settings.retention}: {error}") from error
 
 
-def _statements(settings: Settings, options: str) -> list[str]:
+def _statements(settings: Settings) -> list[str]:
     text = _schema()
     for name, value in {
         "keyspace": settings.cassandra_keyspace,
         "datacenter": settings.cassandra_local_dc.replace("'", "''"),
         "replication": str(settings.cassandra_replication),
-        "options": options,
+        "options": _table_options(settings.retention),
+        "keep_options": _table_options(keep_seconds(settings)),
     }.items():
         text = text.replace(f"<{name}>", value)
     lines = [line for line in text.splitlines() if not line.startswith("--")]

@@ -21,7 +21,8 @@ _STATEMENTS = {
     "put_deletion": f"INSERT INTO {{ks}}.idempotency_keys (key) VALUES (?) USING TTL {KEY_SECONDS}",
     "get_deletion": "SELECT key FROM {ks}.idempotency_keys WHERE key = ?",
     "get": f"SELECT {_COLUMNS} FROM {{ks}}.predictions WHERE bucket = ? AND shard = ? AND id = ?",
-    "get_write_time": "SELECT WRITETIME(file_name) FROM {ks}.predictions WHERE bucket = ? AND shard = ? AND id = ?",
+    "get_with_write_time": f"SELECT WRITETIME(file_name), {_COLUMNS} FROM {{ks}}.predictions"
+    " WHERE bucket = ? AND shard = ? AND id = ?",
     "get_thumbnail": "SELECT picture FROM {ks}.thumbnails WHERE id = ?",
     "delete": "DELETE FROM {ks}.predictions USING TIMESTAMP ? WHERE bucket = ? AND shard = ? AND id = ?",
     "delete_thumbnail": "DELETE FROM {ks}.thumbnails USING TIMESTAMP ? WHERE id = ?",
@@ -34,9 +35,12 @@ _STATEMENTS = {
 }
 
 
-def statements(keyspace: str) -> Mapping[str, str]:
+Statement = tuple[str, Sequence[Any]]  # name and values
+
+
+def statements(keyspace: str, cql_by_name: Mapping[str, str] = _STATEMENTS) -> Mapping[str, str]:
     """CQL by name, for the tables in `keyspace`."""
-    return {name: cql.format(ks=keyspace) for name, cql in _STATEMENTS.items()}
+    return {name: cql.format(ks=keyspace) for name, cql in cql_by_name.items()}
 
 
 def primary_key(id: UUID) -> tuple[int, int, UUID]:

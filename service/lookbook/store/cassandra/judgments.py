@@ -1,0 +1,116 @@
+"""Judgments and review claims in Cassandra. Tests: tests/unit/test_store_judgments.py."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from lookbook.errors import NotFound, TooManyJudgments
+from lookbook.judgment import GroundTruth, Judgment, settle
+from lookbook.prediction import Prediction, bucket, day, permanent_random, shard
+from lookbook.store import MAX_JUDGMENTS, SampledDay
+from lookbook.store.cassandra import samples
+from lookbook.store.cassandra.connection import Connection
+from lookbook.store.cassandra.statements import Statement, primary_key
+
+_COLUMNS = "judgment, id, annotator, label, withdraws"
+_PARTITION = "model_name = ? AND model_version = ? AND day = ?"
+
+STATEMENTS = {
+    "put_judgment": f"INSERT INTO {{ks}}.judgments (bucket, shard, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+    " USING TTL ?",
+    "put_sampled_judgment": f"INSERT INTO {{ks}}.sampled_judgments (model_name, model_version, day, u, {_COLUMNS})"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TTL ?",
+    "get_time_to_live": "SELECT TTL(file_name) FROM {ks}.predictions WHERE bucket = ? AND shard = ? AND id = ?",
+    "get_judgments": f"SELECT {_COLUMNS} FROM {{ks}}.judgments WHERE bucket = ? AND shard = ? AND id = ?",
+    "list_judgments": f"SELECT {_COLUMNS} FROM {{ks}}.judgments"
+    " WHERE bucket IN ? AND shard IN ? AND id <= ? AND id >= ?",
+    "list_sampled_judgments": f"SELECT {_COLUMNS} FROM {{ks}}.sampled_judgments WHERE {_PARTITION} AND u < ?",
+    "delete_judgments": "DELETE FROM {ks}.judgments USING TIMESTAMP ? WHERE bucket = ? AND shard = ? AND id = ?",
+    "delete_sampled_judgments": f"DELETE FROM {{ks}}.sampled_judgments USING TIMESTAMP ? WHERE {_PARTITION}"
+    " AND u = ? AND id = ?",
+    # An INSERT would leave a row without an owner behind when a shorter claim by the same owner has expired.
+    "claim_review": "UPDATE {ks}.review_claims USING TTL ? SET owner = ? WHERE id = ? IF owner = ?",
+}
+
+_MAX_WIDTH = 32  # partitions read by one statement, unless one bucket has more
+
+
+def put(connection: Connection, prediction: Prediction, judgment: Judgment) -> None:
+    """Raises NotFound and TooManyJudgments."""
+    lives, judgments, sample = connection.execute_all(
+        [
+            ("get_time_to_live", primary_key(prediction.id)),
+            ("get_judgments", primary_key(prediction.id)),
+            ("get_sample", samples.primary_key(prediction)),
+        ]
+    )
+    if not lives:
+        raise NotFound("there is no prediction with this id; it may have been deleted or have expired")
+    if len(judgments) >= MAX_JUDGMENTS:
+        raise TooManyJudgments(f"the prediction has {MAX_JUDGMENTS} judgments, the maximum")
+    values = (judgment.id, prediction.id, judgment.annotator, judgment.label, judgment.withdraws, lives[0][0] or 0)
+    statements: list[Statement] = [("put_judgment", (bucket(prediction.id), shard(prediction.id), *values))]
+    if sample:
+        key = _day_key(prediction)
+        statements.append(("put_sampled_judgment", (*key, permanent_random(prediction.id), *values)))
+    connection.execute_all(statements)
+
+
+def to_delete(prediction: Prediction, timestamp: int) -> list[Statement]:
+    """What deletes all judgments of a prediction."""
+    id = prediction.id
+    return [
+        ("delete_judgments", (timestamp, *primary_key(id))),
+        ("delete_sampled_judgments", (timestamp, *_day_key(prediction), permanent_random(id), id)),
+    ]
+
+
+def read(connection: Connection, id: UUID) -> tuple[Judgment, ...]:
+    """Newest first."""
+    return tuple(Judgment(*row) for row in connection.execute("get_judgments", primary_key(id)))
+
+
+def read_sampled(connection: Connection, of: SampledDay, below: float) -> list[Judgment]:
+    rows = connection.execute("list_sampled_judgments", (of.model_name, of.model_version, of.day, below))
+    return [Judgment(*row) for row in rows]
+
+
+def read_truths(connection: Connection, rows: Sequence[Prediction]) -> Mapping[UUID, GroundTruth]:
+    """The ground truths of predictions that are sorted newest first; none while the table is missing."""
+    if not connection.complete():
+        return {}
+    found: dict[UUID, list[Judgment]] = defaultdict(list)
+    for part in connection.execute_all([("list_judgments", values) for values in _ranges(rows)]):
+        for row in part:
+            judgment = Judgment(*row)
+            found[judgment.prediction].append(judgment)
+    truths = ((id, settle(judgments)) for id, judgments in found.items())
+    return {id: truth for id, truth in truths if truth}
+
+
+def claim_review(connection: Connection, id: UUID, owner: str, seconds: int) -> bool:
+    return any(
+        connection.execute("claim_review", (seconds, owner, id, holder))[0][0]  # whether it was applied
+        for holder in (None, owner)
+    )
+
+
+def _ranges(rows: Sequence[Prediction]) -> Iterator[tuple[Any, ...]]:
+    """Values for "list_judgments": the partitions of several rows, and the ids of the newest and the oldest."""
+    part: list[Prediction] = []
+    buckets: set[int] = set()
+    shards: set[int] = set()
+    for row in rows:
+        if part and len(buckets | {bucket(row.id)}) * len(shards | {shard(row.id)}) > _MAX_WIDTH:
+            yield list(buckets), list(shards), part[0].id, part[-1].id
+            part, buckets, shards = [], set(), set()
+        part.append(row)
+        buckets.add(bucket(row.id))
+        shards.add(shard(row.id))
+    if part:
+        yield list(buckets), list(shards), part[0].id, part[-1].id
+
+
+def _day_key(prediction: Prediction) -> tuple[str, str, int]:
+    return prediction.model_name, prediction.model_version, day(prediction.id)
