@@ -23,7 +23,7 @@ _LEVEL = 4  # 9 takes several times as long to save a tenth
 
 
 def write_backup(folder: Path, store: str, rows: Iterable[Row]) -> tuple[Path, int]:
-    """The new file and its number of rows. Raises LookbookError if the file cannot be written."""
+    """Write a backup; returns the new file and its number of rows. Raises LookbookError if it cannot be written."""
     path = folder / f"lookbook-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.jsonl.gz"
     partial = folder / "lookbook.partial"
     count = 0
@@ -55,13 +55,15 @@ def newest_backup(path: Path) -> Path:
 
 
 def check_backup(path: Path, store: str) -> int:
-    """The number of rows. Raises LookbookError unless the file is complete, undamaged, and from such a store."""
+    """The number of rows. Raises LookbookError unless the file is complete, undamaged, and from this kind of store."""
     lines = _lines(path)
     first = next(lines, {})
     if first.get("lookbook_backup") != _FORMAT:
-        raise LookbookError(f"{path} is not a backup that this version can read")
+        raise LookbookError(f"{path} is not a backup that this version can read: use the version that wrote it")
     if first["store"] != store:
-        raise LookbookError(f"{path} is a backup of {first['store']}, not of {store}: set LOOKBOOK_STORE")
+        raise LookbookError(
+            f"{path} is a backup of {first['store']}, not of {store}: set LOOKBOOK_STORE={first['store']}"
+        )
     count, end = 0, first
     for line in lines:
         if "table" in line:

@@ -16,12 +16,12 @@ _BATCH_ROWS = 200
     "--keep",
     type=click.IntRange(1),
     metavar="N",
-    help="Afterwards, delete all backups in the folder but the newest N. Default: delete none.",
+    help="Then delete all backups in the folder except the newest N.  [default: delete none]",
 )
 def backup(folder: Path, keep: int | None) -> None:
-    """Write everything in the store to a new file in FOLDER, while servers use the store.
+    """Write everything in the store to a new file in FOLDER.
 
-    The store is the one of the LOOKBOOK_* environment variables, as for `lookbook serve`.
+    LOOKBOOK_* environment variables name the store, as for `lookbook serve`. Servers can keep using it.
     """
     # Imported here: the other commands start faster without it.
     from lookbook.backup import remove_old_backups, write_backup
@@ -38,9 +38,10 @@ def backup(folder: Path, keep: int | None) -> None:
 @click.command()
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 def restore(path: Path) -> None:
-    """Add a backup to the store. PATH is the file, or a folder: then its newest backup is used.
+    """Add a backup to the store.
 
-    The backup is checked first. What is in the store stays, so you can run this again, and while servers use the store.
+    PATH is a backup, or a folder whose newest backup is used. The whole backup is checked first. What is in the store
+    stays, so you can run this again, and servers can keep using the store.
     """
     # Imported here: the other commands start faster without it.
     from lookbook.backup import check_backup, newest_backup, read_backup

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 )
 @period_options("predictions")
 def export(file: Path | None, images: Path | None, since: str | None, until: str | None) -> None:
-    """Write all predictions to a Parquet file, or judged images to a folder.
+    """Export predictions to Parquet, or judged images to a folder.
 
     Both are read straight from the store that LOOKBOOK_* environment variables name, newest first. The server can
     keep running.
@@ -61,7 +61,7 @@ def export(file: Path | None, images: Path | None, since: str | None, until: str
 @click.command("import")
 @click.argument("file", metavar="FILE.parquet", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def import_(file: Path) -> None:
-    """Import a file that `lookbook export` wrote into an empty store.
+    """Import a file from `lookbook export` into an empty store.
 
     The store is the one that LOOKBOOK_* environment variables name. Predictions keep their IDs, times, order, and
     ground truths; the file has no thumbnails, images, or samples. The whole file is checked before the first prediction

@@ -12,8 +12,8 @@ SHORT_LIVED = "idempotency_keys"
 class Row:
     """A row of a table; `values` can be written as JSON.
 
-    `written` is in microseconds and `expires` in seconds since 1970. Both are None if the values say it, and `expires`
-    also if the row never expires.
+    `written` is in microseconds and `expires` in seconds since 1970. Both are None if the values include them, and
+    `expires` also if the row never expires.
     """
 
     table: str
@@ -26,7 +26,7 @@ class Tables(Protocol):
     """A store as rows. Both methods raise StoreUnavailable."""
 
     def read(self) -> Iterator[Row]:
-        """Every row that was there before the call; of later ones, some."""
+        """Every row that existed before the call, and some of those that are added later."""
 
     def write(self, rows: Sequence[Row]) -> None:
-        """Add rows; those that are there already, or have expired, stay as they are."""
+        """Add rows; existing rows do not change, and expired rows do not come back."""

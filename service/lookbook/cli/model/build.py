@@ -58,10 +58,10 @@ from lookbook.settings import Settings
     help="Folder of bundles, in which NAME/VERSION is created.",
 )
 def build(labels: Path, folder: str | None, out: Path, **given: Any) -> None:
-    """Build a bundle from an image classifier saved by Keras as a .keras or .h5 file.
+    """Build a bundle from an image classifier saved by Keras.
 
-    The model takes one color or grayscale image and returns one score per label, as softmax or logits, or one sigmoid
-    for two labels. It may use only Keras's own layers: no custom Python code is run.
+    MODEL is a .keras or .h5 file. The model takes one color or grayscale image and returns one score per label, as
+    softmax or logits, or one sigmoid for two labels. It may use only Keras's own layers: no custom Python code is run.
     """
     try:
         check_name(given["name"], given["version"])

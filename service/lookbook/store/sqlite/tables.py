@@ -18,7 +18,7 @@ class SqliteTables:
         self._path = path
 
     def read(self) -> Iterator[Row]:
-        """One snapshot. Raises StoreUnavailable if the file does not exist."""
+        """The rows of one snapshot. Raises StoreUnavailable if the file does not exist."""
         try:
             with closing(sqlite3.connect(f"{Path(self._path).absolute().as_uri()}?mode=ro", uri=True)) as connection:
                 connection.execute("BEGIN")
@@ -30,7 +30,7 @@ class SqliteTables:
             raise StoreUnavailable(f"cannot read {self._path}: {error}; check LOOKBOOK_SQLITE_PATH") from error
 
     def write(self, rows: Sequence[Row]) -> None:
-        """In one transaction."""
+        """Add all rows in one transaction."""
         database = Database(self._path, lambda _: None)
         try:
             with database.connection() as connection, connection:
