@@ -25,7 +25,11 @@ MAY_IMPORT = {
     "store": {"errors", "prediction", "judgment", "settings"},
     "truth": {"judgment", "prediction"},
     "pipeline": {"errors", "prediction", "settings", "telemetry", "model", "store"},
-    "http": {"lookbook", "errors", "prediction", "settings", "telemetry", "model", "store", "pipeline"},
+    "quality": {"judgment", "prediction", "store", "truth"},
+    "http": {
+        *("lookbook", "errors", "prediction", "judgment", "settings", "telemetry", "model", "store", "truth"),
+        *("pipeline", "quality"),
+    },
     "export": {"errors", "judgment", "prediction", "store"},
     "server": {"addresses", "errors", "settings", "telemetry", "model", "store", "http"},
     "build": {"errors", "images", "model"},

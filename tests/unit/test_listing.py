@@ -45,7 +45,10 @@ def test_predictions_are_filtered_by_label_and_time(client: FlaskClient) -> None
         ("since=2026-02-30T00:00:00Z", "since must be"),
         ("until=2026-01-31T12:00:00", "until must be"),
         ("until=0001-01-01T00:00:00%2B23:59", "until must be"),
-        ("page=2", "unknown query parameter 'page'; the parameters are cursor, label, limit, since, until"),
+        (
+            "page=2",
+            "unknown query parameter 'page'; the parameters are cursor, ground_truth, label, limit, since, until",
+        ),
     ],
 )
 def test_a_bad_query_is_refused(client: FlaskClient, query: str, message: str) -> None:

@@ -19,7 +19,7 @@ def test_an_image_is_classified_and_its_prediction_stored(client: FlaskClient) -
     response = post_image(client)
     prediction = response.get_json()
     assert response.status_code == 201
-    assert list(prediction) == ["id", "created_at", "file_name", "label", "score", "top", "model"]
+    assert list(prediction) == ["id", "created_at", "file_name", "label", "score", "top", "model", "ground_truth"]
     assert ID.fullmatch(prediction["id"])
     assert location(response) == f"/v1/predictions/{prediction['id']}"
     assert (prediction["label"], prediction["file_name"]) == ("Bag", "bag.png")

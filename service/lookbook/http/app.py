@@ -5,12 +5,18 @@ from flask import Flask
 from lookbook.http import (
     admission,
     authentication,
+    comparisons,
     components,
     cross_site,
+    drift,
     errors,
+    evaluations,
+    ground_truths,
     health,
     metrics,
     request_log,
+    reviews,
+    samples,
     tasks,
     v1,
 )
@@ -44,6 +50,20 @@ def create_app(
     authentication.init_app(app, settings.tokens_file)
     cross_site.init_app(app)
     admission.init_app(app, settings.max_requests)
-    for part in (v1, tasks, v2, health, metrics, docs, assets):
+    for part in (
+        v1,
+        ground_truths,
+        reviews,
+        evaluations,
+        samples,
+        drift,
+        comparisons,
+        tasks,
+        v2,
+        health,
+        metrics,
+        docs,
+        assets,
+    ):
         app.register_blueprint(part.blueprint)
     return app

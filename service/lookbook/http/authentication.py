@@ -6,7 +6,7 @@ from flask import Flask, current_app, g
 
 from lookbook.errors import Forbidden, Unauthorized
 from lookbook.http.guards import guard
-from lookbook.http.roles import roles_of
+from lookbook.http.roles import Role, roles_of
 from lookbook.http.routing import request
 from lookbook.http.tokens import Token, Tokens
 
@@ -29,15 +29,21 @@ def init_app(app: Flask, tokens_file: str) -> None:
         if token is None:
             raise Unauthorized(_INVALID if given else _MISSING)
         _authorize(token)
-        g.token_name = token.name
+        g.token = token
 
     guard(app, authenticate)
 
 
 def token_name() -> str:
     """The name of the request's token; empty if it has none, or if no token is required."""
-    name: str = g.get("token_name", "")
-    return name
+    token: Token | None = g.get("token")
+    return token.name if token else ""
+
+
+def has_role(role: Role) -> bool:
+    """Whether the request's token has the role, or no token is required."""
+    token: Token | None = g.get("token")
+    return token is None or role in token.roles
 
 
 def _authorize(token: Token) -> None:

@@ -1,10 +1,11 @@
 """The components that the endpoints share. Tests: tests/unit/test_v1.py."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flask import Flask, current_app
 
 from lookbook.http.peers import Peers
+from lookbook.http.turns import Turns
 from lookbook.model.inference import Classifier
 from lookbook.pipeline import Pipeline
 from lookbook.settings import Settings
@@ -18,6 +19,7 @@ class Components:
     store: Store
     pipeline: Pipeline
     peers: Peers
+    turns: Turns = field(default_factory=Turns)
 
     @property
     def ready(self) -> bool:

@@ -15,20 +15,20 @@ from lookbook.store import Query
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1_000
 
+_GROUND_TRUTHS = ("none", "any", "right", "wrong")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 
 
 def read_query(arguments: MultiDict[str, str], names: frozenset[str]) -> Query:
     """The query of `arguments`; raises InvalidRequest for a bad value or a name not among `names`."""
-    for name in arguments:
-        if name not in names:
-            raise InvalidRequest(f"unknown query parameter '{name}'; the parameters are {', '.join(sorted(names))}")
+    refuse_unknown(arguments, *names)
     return Query(
-        limit=_limit(arguments.get("limit")),
-        after=_cursor(arguments.get("cursor")),
+        limit=read_limit(arguments.get("limit"), DEFAULT_LIMIT, MAX_LIMIT),
+        after=read_cursor(arguments.get("cursor")),
         label=arguments.get("label"),
         since=_moment("since", arguments.get("since")),
         until=_moment("until", arguments.get("until")),
+        ground_truth=_ground_truth(arguments.get("ground_truth")),
     )
 
 
@@ -37,15 +37,23 @@ def next_url(arguments: MultiDict[str, str], cursor: UUID) -> str:
     return f"?{urlencode({**arguments.to_dict(), 'cursor': str(cursor)})}"
 
 
-def _limit(text: str | None) -> int:
+def refuse_unknown(arguments: MultiDict[str, str], *names: str) -> None:
+    """Raises InvalidRequest if a parameter is not among `names`."""
+    for name in arguments:
+        if name not in names:
+            raise InvalidRequest(f"unknown query parameter '{name}'; the parameters are {', '.join(sorted(names))}")
+
+
+def read_limit(text: str | None, default: int, maximum: int) -> int:
+    """Raises InvalidRequest."""
     if text is None:
-        return DEFAULT_LIMIT
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= MAX_LIMIT):
-        raise InvalidRequest(f"limit must be a whole number from 1 to {MAX_LIMIT}")
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= maximum):
+        raise InvalidRequest(f"limit must be a whole number from 1 to {maximum}")
     return int(text)
 
 
-def _cursor(text: str | None) -> UUID | None:
+def read_cursor(text: str | None) -> UUID | None:
     if text is None:
         return None
     id = read_id(text)
@@ -54,7 +62,19 @@ def _cursor(text: str | None) -> UUID | None:
     return id
 
 
+def _ground_truth(text: str | None) -> str | None:
+    if text not in (None, *_GROUND_TRUTHS):
+        raise InvalidRequest(f"ground_truth must be one of {', '.join(_GROUND_TRUTHS)}")
+    return text
+
+
 def _moment(name: str, text: str | None) -> UUID | None:
+    moment = read_time(name, text)
+    return first_id(moment) if moment else None
+
+
+def read_time(name: str, text: str | None) -> datetime | None:
+    """The time, in UTC; raises InvalidRequest."""
     if text is None:
         return None
     try:
@@ -62,6 +82,6 @@ def _moment(name: str, text: str | None) -> UUID | None:
         text = re.sub(r" (\d\d:\d\d)$", r"+\1", text)
         if not _TIME.fullmatch(text):
             raise ValueError
-        return first_id(datetime.fromisoformat(text.upper()).astimezone(UTC))
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         raise InvalidRequest(f"{name} must be an RFC 3339 time such as 2026-01-31T12:00:00Z") from None

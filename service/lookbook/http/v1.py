@@ -8,19 +8,22 @@ from lookbook.errors import NotFound
 from lookbook.http.components import components
 from lookbook.http.listing import read_query
 from lookbook.http.lookup import find_prediction, read_id, unknown_prediction
+from lookbook.http.responses import image_type, prediction_json
 from lookbook.http.roles import ALL_ROLES, Role, needs
 from lookbook.http.uploads import read_key, read_upload
+from lookbook.judgment import settle
 
 blueprint = Blueprint("v1", __name__, url_prefix="/v1")
 
-_PARAMETERS = frozenset(("limit", "cursor", "label", "since", "until"))
+_PARAMETERS = frozenset(("limit", "cursor", "label", "since", "until", "ground_truth"))
 
 
 @blueprint.post("/predictions")
 @needs(Role.PREDICT)
 def create() -> tuple[Response, int]:
     prediction, replayed = components().pipeline.predict(read_upload(request, raw=True), read_key(request))
-    response = jsonify(prediction.to_json())
+    truth = settle(components().store.judgments(prediction.id)) if replayed else None
+    response = jsonify(prediction_json(prediction, truth))
     # Relative to this URL, because a proxy may serve it below a path.
     response.headers["Location"] = f"predictions/{prediction.id}"
     if replayed:
@@ -32,13 +35,17 @@ def create() -> tuple[Response, int]:
 @needs(Role.READ)
 def index() -> dict[str, Any]:
     page = components().store.page(read_query(request.args, _PARAMETERS))
-    return {"items": [item.to_json() for item in page.items], "next": page.next and str(page.next)}
+    return {
+        "items": [prediction_json(item, page.truths.get(item.id)) for item in page.items],
+        "next": page.next and str(page.next),
+    }
 
 
 @blueprint.get("/predictions/<text>")
 @needs(Role.READ)
 def show(text: str) -> dict[str, Any]:
-    return find_prediction(text).to_json()
+    prediction = find_prediction(text)
+    return prediction_json(prediction, settle(components().store.judgments(prediction.id)))
 
 
 @blueprint.delete("/predictions/<text>")
@@ -58,6 +65,20 @@ def thumbnail(text: str) -> Response:
     if image is None:
         raise NotFound(f"prediction {text} has no thumbnail, or does not exist")
     response = current_app.response_class(image, content_type="image/webp")
+    response.headers["Cache-Control"] = "private, max-age=3600"
+    return response
+
+
+@blueprint.get("/predictions/<text>/image")
+@needs(Role.READ)
+def image(text: str) -> Response:
+    """The image as it was sent or, without loss, as the model saw it."""
+    id = read_id(text)
+    found = components().store.input(id) if id else None
+    kind = image_type(found) if found else None
+    if found is None or kind is None:
+        raise NotFound(f"no image is kept for prediction {text}, or the prediction does not exist")
+    response = current_app.response_class(found.content, content_type=kind)
     response.headers["Cache-Control"] = "private, max-age=3600"
     return response
 

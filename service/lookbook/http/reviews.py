@@ -1,0 +1,122 @@
+"""/v1/reviews: which predictions to judge next. Tests: tests/unit/test_quality_api.py."""
+
+import secrets
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, request
+
+from lookbook.errors import InvalidRequest, NotFound
+from lookbook.http.authentication import token_name
+from lookbook.http.comparisons import MAX_FLIPS
+from lookbook.http.components import components
+from lookbook.http.json_body import read_text
+from lookbook.http.listing import read_limit, refuse_unknown
+from lookbook.http.lookup import read_id
+from lookbook.http.responses import image_type, time_json
+from lookbook.http.roles import Role, needs
+from lookbook.http.window import PARAMETERS, read_window
+from lookbook.judgment import settle
+from lookbook.prediction import Prediction
+from lookbook.quality import Window, flip_truths, load_frames, load_truths, sampled_models
+from lookbook.store import Flip
+from lookbook.truth.reviews import Reviews
+
+DEFAULT_LIMIT, MAX_LIMIT = 5, 20
+CLAIM_SECONDS = 120
+_MAX_CLAIMED = 40  # predictions claimed by others that are passed over
+
+blueprint = Blueprint("reviews", __name__, url_prefix="/v1/reviews")
+
+
+@blueprint.get("")
+@needs(Role.REVIEW)
+def index() -> dict[str, Any]:
+    """The predictions are claimed for two minutes, so that other reviewers get other ones."""
+    refuse_unknown(request.args, *PARAMETERS, "limit", "order", "compare", "annotator")
+    limit = read_limit(request.args.get("limit"), DEFAULT_LIMIT, MAX_LIMIT)
+    order, compare = _order(request.args.get("order")), request.args.get("compare")
+    owner = _owner(request.args.get("annotator"))
+    window = read_window(request.args)
+    if compare is not None:
+        return _flips(compare, owner, limit)
+    with components().turns.take():
+        reviews = _reviews(window)
+        ids = (reviews.by_score if order == "score" else reviews.by_priority)(limit + _MAX_CLAIMED)
+    return {
+        "items": [_item_json(*claimed) for claimed in _claim(ids, owner, limit)],
+        "remaining": reviews.remaining,
+        "waiting": reviews.waiting,
+        "blocked_by": reviews.blocked_by and str(reviews.blocked_by),
+        "annotator": token_name() or None,
+    }
+
+
+def _order(text: str | None) -> str:
+    if text not in (None, "priority", "score"):
+        raise InvalidRequest("order must be priority or score")
+    return text or "priority"
+
+
+def _owner(given: str | None) -> str:
+    """Whose claims these are: of the given name, else of the token's, else of this request alone."""
+    if given is not None:
+        return read_text("annotator", given)
+    return token_name() or secrets.token_hex(8)
+
+
+def _reviews(window: Window) -> Reviews:
+    store = components().store
+    days = sampled_models(store, window.since, window.until).get(window.model, [])
+    frames = load_frames(store, window, days)
+    return Reviews(frames, load_truths(store, window, frames))
+
+
+def _flips(text: str, owner: str, limit: int) -> dict[str, Any]:
+    """The flips of a comparison, smallest u first: judged in this order, they say which model is better."""
+    id, store = read_id(text), components().store
+    flips = store.flips(id, MAX_FLIPS) if id else []
+    if not flips:
+        raise NotFound(f"comparison {text} not found, or without a label that differs")
+    with components().turns.take():
+        truths = flip_truths(store, flips)
+    waiting = {flip.prediction: flip for flip in flips if flip.prediction not in truths}
+    # Predictions that are not sampled have their judgments elsewhere.
+    ids = (id for id in waiting if settle(store.judgments(id)) is None)
+    return {
+        "items": [
+            {**_item_json(prediction, until), "candidate": _candidate_json(waiting[prediction.id])}
+            for prediction, until in _claim(ids, owner, limit)
+        ],
+        "remaining": len(waiting),
+        "waiting": 0,
+        "blocked_by": None,
+        "annotator": token_name() or None,
+    }
+
+
+def _candidate_json(flip: Flip) -> dict[str, Any]:
+    return {"label": flip.candidate_label, "score": flip.candidate_score}
+
+
+def _claim(ids: Iterable[UUID], owner: str, limit: int) -> Iterator[tuple[Prediction, datetime]]:
+    """The first predictions that nobody else has claimed, and until when they are now the owner's."""
+    store, count = components().store, 0
+    for id in ids:
+        if count == limit:
+            return
+        until = datetime.now(UTC) + timedelta(seconds=CLAIM_SECONDS)
+        if store.claim_review(id, owner, CLAIM_SECONDS) and (prediction := store.get(id)):
+            count += 1
+            yield prediction, until
+
+
+def _item_json(prediction: Prediction, claimed_until: datetime) -> dict[str, Any]:
+    found = components().store.input(prediction.id)
+    return {
+        **prediction.to_json(),
+        "image": found is not None and image_type(found) is not None,
+        "claimed_until": time_json(claimed_until),
+    }

@@ -1,0 +1,55 @@
+"""The model version and the days that a query is about. Tests: tests/unit/test_quality_api.py."""
+
+import re
+from datetime import date
+from typing import Any
+
+from werkzeug.datastructures import MultiDict
+
+from lookbook.errors import InvalidRequest
+from lookbook.http.components import components
+from lookbook.quality import Window, first_whole_day, today
+
+DEFAULT_DAYS = 28
+MAX_DAYS = 92
+PARAMETERS = ("model_version", "since", "until")
+
+_EPOCH = date(1970, 1, 1)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_MAX_NAME = 1_000
+
+
+def read_window(arguments: MultiDict[str, str]) -> Window:
+    """The window, without days of which predictions have expired; raises InvalidRequest."""
+    until = _day("until", arguments.get("until"), today())
+    since = _day("since", arguments.get("since"), until - DEFAULT_DAYS + 1)
+    if not 0 <= until - since < MAX_DAYS:
+        raise InvalidRequest(f"since must not be after until, and at most {MAX_DAYS - 1} days before it")
+    since = max(since, first_whole_day(components().settings.retention))
+    return Window(*read_model(arguments.get("model_version")), since, until)
+
+
+def read_model(text: str | None, what: str = "model_version") -> tuple[str, str]:
+    """Name and version: of `<name>/<version>`, or of the served model."""
+    bundle = components().classifier.bundle
+    if text is None:
+        return bundle.name, bundle.version
+    name, _, version = text.rpartition("/")
+    if not version or len(text) > _MAX_NAME or not text.isprintable():
+        raise InvalidRequest(f"{what} must be a version such as {bundle.version}, or <name>/<version>")
+    return name or bundle.name, version
+
+
+def model_json(name: str, version: str) -> dict[str, Any]:
+    return {"name": name, "version": version}
+
+
+def _day(name: str, text: str | None, default: int) -> int:
+    if text is None:
+        return default
+    try:
+        if not _DATE.fullmatch(text):
+            raise ValueError
+        return (date.fromisoformat(text) - _EPOCH).days
+    except ValueError:
+        raise InvalidRequest(f"{name} must be a day such as 2026-01-31") from None

@@ -1,0 +1,188 @@
+"""Reads frames and ground truths from a store, a bounded number of rows for each day, for `truth` to compute from.
+
+Tests: tests/unit/test_quality.py.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from lookbook.judgment import GroundTruth, Judgment, settle
+from lookbook.prediction import day as day_of
+from lookbook.prediction import permanent_random
+from lookbook.store import DayFrame, Flip, Sample, SampledDay, Store
+from lookbook.truth.drift import Drift, detect
+from lookbook.truth.frame import FRAME_ROWS, Frame, Scores, build_frame, decode, decode_scores, encode
+
+DAY_SECONDS = 24 * 60 * 60
+# A day is closed, which means that its samples no longer change, this long after its end: clocks differ.
+CLOSING_SECONDS = 20 * 60
+MAX_DRIFT_DAYS = 730
+
+_MAX_DELETED = 20  # flips whose predictions may be deleted before the model is unknown
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The days from `since` to `until`, inclusive, of one model version; days as in prediction.day()."""
+
+    model_name: str
+    model_version: str
+    since: int
+    until: int
+
+    @property
+    def model(self) -> tuple[str, str]:
+        return self.model_name, self.model_version
+
+    def day(self, number: int) -> SampledDay:
+        return SampledDay(number, self.model_name, self.model_version)
+
+
+@dataclass(frozen=True, slots=True)
+class SettledSample:
+    """`inclusion` is the probability with which the sample came into the frame of its day."""
+
+    sample: Sample
+    inclusion: float
+    truth: GroundTruth | None
+
+
+def today(clock: Clock = time.time) -> int:
+    return int(clock() // DAY_SECONDS)
+
+
+def is_closed(day: int, clock: Clock = time.time) -> bool:
+    return clock() >= (day + 1) * DAY_SECONDS + CLOSING_SECONDS
+
+
+def first_whole_day(retention: int, clock: Clock = time.time) -> int:
+    """The first day of which no prediction has expired; `retention` is in seconds, 0: no limit."""
+    if not retention:
+        return 0
+    # The day that is not closed yet is read as it is, whatever is left of it.
+    return min(int((clock() - retention) // DAY_SECONDS) + 1, today(clock))
+
+
+def sampled_models(store: Store, since: int, until: int) -> dict[tuple[str, str], list[int]]:
+    """The sampled days by name and version of the model, newest first."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for day in store.sampled_days(since, until):
+        found.setdefault((day.model_name, day.model_version), []).append(day.day)
+    return found
+
+
+def load_frames(store: Store, window: Window, days: Sequence[int], clock: Clock = time.time) -> list[Frame]:
+    """The frames of these days. A closed day is read from its samples only once, and kept as a frame."""
+    kept = store.frames(window.model_name, window.model_version, window.since, window.until)
+    return [_load_frame(store, window.day(day), kept.get(day), clock) for day in days]
+
+
+def _load_frame(store: Store, day: SampledDay, kept: DayFrame | None, clock: Clock) -> Frame:
+    with suppress(ValueError):  # of another format
+        if kept is not None:
+            return decode(day.day, kept.scores, kept.ids)
+    read_at = int(clock() * 1_000_000)
+    frame = build_frame(day.day, store.samples(day, FRAME_ROWS + 1))
+    if is_closed(day.day, clock):
+        store.put_frame(day, DayFrame(*encode(frame)), read_at)
+    return frame
+
+
+def load_truths(
+    store: Store, window: Window, frames: Sequence[Frame], as_of: datetime | None = None
+) -> dict[UUID, GroundTruth]:
+    """The ground truths of the frames' predictions, from the judgments made until `as_of`."""
+    found: dict[UUID, GroundTruth] = {}
+    for frame in frames:
+        found |= _truths_of_day(store, window.day(frame.day), frame.limit, as_of)
+    return found
+
+
+def _truths_of_day(store: Store, day: SampledDay, below: float, as_of: datetime | None) -> dict[UUID, GroundTruth]:
+    judgments: dict[UUID, list[Judgment]] = {}
+    for judgment in store.sampled_judgments(day, below):
+        judgments.setdefault(judgment.prediction, []).append(judgment)
+    truths = {id: settle(given, as_of) for id, given in judgments.items()}
+    return {id: truth for id, truth in truths.items() if truth}
+
+
+def settled_samples(store: Store, window: Window, after: UUID | None, page: int) -> Iterator[SettledSample]:
+    """The samples of the frames after the one with id `after`: the newest day first, of each day the smallest u first.
+
+    `page` is how many to read at a time.
+    """
+    for number in sampled_models(store, window.since, window.until).get(window.model, []):
+        if after and number > day_of(after):
+            continue
+        start = (permanent_random(after), after) if after and number == day_of(after) else None
+        yield from _settled_day(store, window.day(number), start, page)
+
+
+def _settled_day(store: Store, day: SampledDay, after: tuple[float, UUID] | None, page: int) -> Iterator[SettledSample]:
+    [frame] = load_frames(store, Window(day.model_name, day.model_version, day.day, day.day), [day.day])
+    while samples := [one for one in store.samples(day, page, after) if one.u < frame.limit]:
+        truths = _truths_of_day(store, day, math.nextafter(samples[-1].u, 1), None)
+        for sample in samples:
+            yield SettledSample(sample, min(sample.rate, frame.limit), truths.get(sample.id))
+        after = (samples[-1].u, samples[-1].id)
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReference:
+    """The prediction days from which a version's drift is measured; id and annotator of who started it, if anybody."""
+
+    since: int
+    id: UUID | None = None
+    annotator: str = ""
+
+
+def drift_reference(store: Store, model: tuple[str, str]) -> DriftReference | None:
+    """The newest that somebody started, else the version's first sampled day; None if it has no samples."""
+    known = store.drift_references(*model)
+    if known:
+        id, annotator = known[0]
+        return DriftReference(day_of(id), id, annotator)
+    days = sampled_models(store, today() - MAX_DRIFT_DAYS, today()).get(model)
+    return DriftReference(days[-1]) if days else None
+
+
+def measure_drift(
+    store: Store, model: tuple[str, str], reference: DriftReference | None, clock: Clock = time.time
+) -> Drift:
+    """From the closed days since the start of the reference; all frames but those of two years are too old."""
+    if reference is None:
+        return detect({})
+    window = Window(*model, max(reference.since, today(clock) - MAX_DRIFT_DAYS), today(clock))
+    days = [day for day in sampled_models(store, window.since, window.until).get(model, []) if is_closed(day, clock)]
+    kept = store.frame_scores(*model, window.since, window.until)
+    return detect({day: _load_scores(store, window.day(day), kept.get(day), clock) for day in days})
+
+
+def _load_scores(store: Store, day: SampledDay, kept: bytes | None, clock: Clock) -> Scores:
+    with suppress(ValueError):  # of another format
+        if kept is not None:
+            return decode_scores(kept)
+    return _load_frame(store, day, None, clock).scores
+
+
+def date_of(day: int) -> str:
+    """Such as 2026-11-26."""
+    return datetime.fromtimestamp(day * DAY_SECONDS, UTC).date().isoformat()
+
+
+def flip_truths(store: Store, flips: Sequence[Flip]) -> dict[UUID, GroundTruth]:
+    """The ground truths of those flips of a comparison whose predictions are sampled."""
+    known = next(filter(None, (store.get(flip.prediction) for flip in flips[:_MAX_DELETED])), None)
+    if known is None:
+        return {}
+    found: dict[UUID, GroundTruth] = {}
+    for day in {day_of(flip.prediction) for flip in flips}:
+        found |= _truths_of_day(store, SampledDay(day, known.model_name, known.model_version), 1, None)
+    return found

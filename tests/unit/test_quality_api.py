@@ -1,0 +1,349 @@
+"""Reviews, evaluations, samples, drift, and comparisons over HTTP, with each real store."""
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid1
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from lookbook.http.app import create_app
+from lookbook.model.inference import Classifier
+from lookbook.prediction import Prediction, permanent_random
+from lookbook.settings import Settings
+from lookbook.store import Entry, Input, Store
+from lookbook.store.cassandra import CassandraStore
+from lookbook.store.sqlite import SqliteStore
+
+from tests.support.places import BAG
+from tests.support.predictions import error_of
+from tests.support.running import until
+from tests.support.truths import judge, sampled
+
+NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+DAY = timedelta(days=1)
+MODEL = "model_version=model/1.2.3"
+
+
+@pytest.fixture
+def client(store: Store, classifier: Classifier) -> FlaskClient:
+    return create_app(Settings(), classifier, store).test_client()
+
+
+def fill(store: Store, days_ago: int, count: int, shards: int = 1, rate: float = 0.5) -> list[Entry]:
+    """Sampled predictions of one day, in the order of review: the smallest u first, because all scores are equal."""
+    entries = [
+        replace(entry, input=Input("original", BAG.read_bytes())) for entry in _entries(days_ago, count, shards, rate)
+    ]
+    store.put_all(entries)
+    return entries
+
+
+def _entries(days_ago: int, count: int, shards: int, rate: float) -> list[Entry]:
+    return sampled(NOON - days_ago * DAY, count, shards, rate)
+
+
+def ids(items: list[Any]) -> list[str]:
+    return [item["id"] if isinstance(item, dict) else str(item.prediction.id) for item in items]
+
+
+def review(client: FlaskClient, query: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = client.get(f"/v1/reviews?{MODEL}&{query}").get_json()
+    return found
+
+
+def test_predictions_are_reviewed_in_their_order(client: FlaskClient, store: Store) -> None:
+    entries = fill(store, 0, 8)
+    found = review(client, "annotator=ana")
+    assert ids(found["items"]) == ids(entries[:5])
+    assert (found["remaining"], found["waiting"], found["blocked_by"]) == (8, 0, None)
+    first = found["items"][0]
+    assert (first["label"], first["image"], first["model"]) == ("Bag", True, {"name": "model", "version": "1.2.3"})
+    claim = datetime.fromisoformat(first["claimed_until"]) - datetime.now(UTC)
+    assert timedelta(seconds=110) < claim <= timedelta(seconds=120)
+    for entry in (entries[0], entries[2]):
+        client.post(f"/v1/predictions/{entry.prediction.id}/ground-truths", json={"verdict": "unclear"})
+    found = review(client, "annotator=ana&limit=2")
+    assert ids(found["items"]) == [ids(entries)[1], ids(entries)[3]]
+    assert (found["remaining"], found["waiting"], found["blocked_by"]) == (6, 1, ids(entries)[1])
+
+
+def test_two_reviewers_get_different_predictions(client: FlaskClient, store: Store) -> None:
+    entries = fill(store, 0, 5)
+    assert ids(review(client, "annotator=ana&limit=2")["items"]) == ids(entries[:2])
+    assert ids(review(client, "annotator=ben&limit=2")["items"]) == ids(entries[2:4])
+    assert ids(review(client, "annotator=ana&limit=2")["items"]) == ids(entries[:2])
+    # Without a name, each request claims for itself.
+    assert ids(review(client)["items"]) == ids(entries[4:])
+    assert review(client)["items"] == []
+
+
+def test_the_least_certain_can_come_first(client: FlaskClient, store: Store) -> None:
+    entries = _entries(0, 4, 1, 0.5)
+    scores = (0.9, 0.5, 0.7, 0.6)
+    made = [
+        replace(entry, prediction=replace(entry.prediction, top=(("Bag", score), ("Hat", 0.05))))
+        for entry, score in zip(entries, scores, strict=True)
+    ]
+    store.put_all(made)
+    assert ids(review(client, "order=score")["items"]) == [ids(entries)[place] for place in (1, 3, 2, 0)]
+
+
+def test_an_evaluation_says_what_the_judgments_tell(client: FlaskClient, store: Store) -> None:
+    entries = [*fill(store, 0, 10), *fill(store, 3, 10)]
+    url = f"/v1/evaluations?{MODEL}"
+    found = client.get(url).get_json()
+    assert (found["judged"], found["accuracy"]["estimate"], found["estimated_accuracy"]) == (0, None, 0.75)
+    assert found["population_size"] == pytest.approx(40)
+    assert found["models"] == [{"name": "model", "version": "1.2.3"}]
+    assert found["until"] == NOON.date().isoformat()
+    assert found["since"] == (NOON - 27 * DAY).date().isoformat()
+    for number, entry in enumerate(entries):
+        judge(store, entry.prediction, "Coat" if number % 4 == 0 else "Bag")
+    found = client.get(url).get_json()
+    assert (found["judged"], found["accuracy"]["n"], found["days_covered"]) == (20, 20, 2)
+    assert found["accuracy"]["estimate"] == pytest.approx(0.75)
+    low, high = found["accuracy"]["confidence_interval"]
+    assert 0.45 < low < 0.75 < high < 0.95
+    matrix = found["confusion_matrix"]
+    assert (matrix["labels"], matrix["counts"]) == (["Bag", "Coat"], [[15, 0], [5, 0]])
+    day = (NOON - 3 * DAY).date()
+    assert client.get(f"{url}&since={day}&until={day}").get_json()["judged"] == 10
+    assert client.get(f"{url}&as_of=2026-01-01T00:00:00Z").get_json()["judged"] == 0
+    assert client.get("/v1/evaluations").get_json()["sampled"] == 0
+
+
+def test_a_deleted_prediction_is_not_evaluated(client: FlaskClient, store: Store) -> None:
+    entries = fill(store, 3, 6)
+    for entry in entries:
+        judge(store, entry.prediction, "Bag")
+    url = f"/v1/evaluations?{MODEL}"
+    assert [client.get(url).get_json()[name] for name in ("sampled", "judged")] == [6, 6]
+    assert client.delete(f"/v1/predictions/{entries[0].prediction.id}").status_code == 204
+    assert [client.get(url).get_json()[name] for name in ("sampled", "judged")] == [5, 5]
+
+
+def test_days_of_which_predictions_have_expired_are_left_out(store: Store, classifier: Classifier) -> None:
+    fill(store, 0, 2)
+    fill(store, 5, 3)
+    client = create_app(Settings(retention=3 * 86_400), classifier, store).test_client()
+    found = client.get(f"/v1/evaluations?{MODEL}").get_json()
+    assert found["sampled"] == 2
+    assert found["since"] >= (NOON - 3 * DAY).date().isoformat()
+
+
+def test_samples_have_their_inputs(client: FlaskClient, store: Store) -> None:
+    entries = [*fill(store, 0, 3), *fill(store, 2, 4)]
+    judge(store, entries[1].prediction, "Coat")
+    url = f"/v1/samples?{MODEL}&limit=3"
+    first = client.get(url).get_json()
+    second = client.get(f"{url}&cursor={first['next']}").get_json()
+    third = client.get(f"{url}&cursor={second['next']}").get_json()
+    items = first["items"] + second["items"] + third["items"]
+    assert ids(items) == ids(entries)
+    assert third["next"] is None
+    assert {base64.b64decode(item["input"]["content"]) for item in items} == {BAG.read_bytes()}
+    assert [item["u"] for item in items] == [permanent_random(UUID(item["id"])) for item in items]
+    assert {(item["sampling_rate"], item["inclusion_probability"], item["input"]["kind"]) for item in items} == {
+        (0.5, 0.5, "original")
+    }
+    assert [item["ground_truth"] and item["ground_truth"]["label"] for item in items[:3]] == [None, "Coat", None]
+
+
+def test_a_page_of_samples_ends_with_a_large_input(client: FlaskClient, store: Store) -> None:
+    large = Input("original", bytes(5 * 2**20))
+    store.put_all([replace(entry, input=large) for entry in _entries(0, 3, 1, 1.0)])
+    sizes, cursor = [], ""
+    while cursor is not None:
+        page = client.get(f"/v1/samples?{MODEL}{cursor and '&cursor='}{cursor}").get_json()
+        sizes.append(len(page["items"]))
+        cursor = page["next"]
+    assert sizes == [2, 1]
+
+
+def test_the_image_of_a_prediction_is_returned(client: FlaskClient, store: Store) -> None:
+    [entry] = fill(store, 0, 1)
+    response = client.get(f"/v1/predictions/{entry.prediction.id}/image")
+    assert (response.data, response.content_type) == (BAG.read_bytes(), "image/png")
+    [numbers] = [replace(entry, input=Input("tensor", b"\x93NUMPY")) for entry in _entries(1, 1, 1, 1.0)]
+    store.put(numbers)
+    for id in (numbers.prediction.id, uuid1(), "x"):
+        assert error_of(client.get(f"/v1/predictions/{id}/image"))[:2] == (404, "not_found")
+
+
+def test_drift_is_learning_until_its_reference_is_complete(client: FlaskClient, store: Store) -> None:
+    for days_ago in range(2, 5):
+        fill(store, days_ago, 100)
+    found = client.get(f"/v1/drift?{MODEL}").get_json()
+    reference = found["reference"]
+    assert (found["status"], reference["chunks"], reference["started_at"]) == ("learning", 3, None)
+    assert reference["since"] == (NOON - 4 * DAY).date().isoformat()
+    made = client.post("/v1/drift/reference", json={"model_version": "model/1.2.3", "annotator": "ana"})
+    assert (made.status_code, made.get_json()["annotator"]) == (201, "ana")
+    reference = client.get(f"/v1/drift?{MODEL}").get_json()["reference"]
+    assert (reference["chunks"], reference["annotator"]) == (0, "ana")
+    assert reference["started_at"] == made.get_json()["started_at"]
+    assert client.post("/v1/drift/reference", json={}).get_json()["model"]["name"] == "fashion-mnist-mlp"
+
+
+def comparison(*flips: Prediction, **changed: Any) -> dict[str, Any]:
+    made = [
+        {
+            "prediction": str(flip.id),
+            "baseline_label": "Bag",
+            "candidate_label": "Coat",
+            "candidate_score": 0.5,
+        }
+        for flip in flips
+    ]
+    report = {"agreement": {"estimate": 0.9}}
+    return {"baseline": "model/1.2.3", "candidate": "model/2.0.0", "report": report, "flips": made, **changed}
+
+
+def test_a_comparison_queues_its_flips_for_review(client: FlaskClient, store: Store) -> None:
+    entries = fill(store, 0, 6)
+    flips = [entries[place].prediction for place in (4, 1, 3)]
+    made = client.post("/v1/comparisons", json=comparison(*flips))
+    assert made.status_code == 201
+    assert client.get("/v1/comparisons?baseline=model/1.2.3").get_json() == {"items": [made.get_json()]}
+    assert client.get("/v1/comparisons").get_json() == {"items": []}
+    assert client.get("/v1/comparisons?baseline=model/1.2.3&candidate=model/3.0.0").get_json() == {"items": []}
+    query = f"annotator=ana&compare={made.get_json()['id']}"
+    found = review(client, query)
+    assert ids(found["items"]) == [ids(entries)[place] for place in (1, 3, 4)]
+    assert found["items"][0]["candidate"] == {"label": "Coat", "score": 0.5}
+    judge(store, entries[1].prediction, "Coat")
+    found = review(client, query)
+    assert (ids(found["items"]), found["remaining"]) == ([ids(entries)[place] for place in (3, 4)], 2)
+    assert error_of(client.get(f"/v1/reviews?compare={uuid1()}"))[:2] == (404, "not_found")
+
+
+def test_flips_that_are_not_sampled_are_reviewed_too(client: FlaskClient, store: Store) -> None:
+    entries = [replace(entry, sampling_rate=None) for entry in _entries(0, 3, 1, 1.0)]
+    store.put_all(entries)
+    made = client.post("/v1/comparisons", json=comparison(*(entry.prediction for entry in entries))).get_json()
+    judge(store, entries[0].prediction, "Bag")
+    assert ids(review(client, f"compare={made['id']}")["items"]) == ids(entries[1:])
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"baseline": "2.0.0"}, "baseline must be <name>/<version>"),
+        ({"candidate": None}, "candidate must be a string"),
+        ({"report": []}, "report must be an object of at most 65536 bytes"),
+        ({"report": {"a": "x" * 65536}}, "report must be an object"),
+        ({"flips": {}}, "flips must be an array of at most 2000"),
+        ({"flips": [{}] * 2001}, "flips must be an array of at most 2000"),
+        ({"flips": [{}]}, "each flip must be an object with prediction,"),
+        ({"flips": [{**comparison(*[])["report"], "x": 1}]}, "each flip must be an object"),
+        ({"other": 1}, "unknown member 'other'"),
+    ],
+)
+def test_a_bad_comparison_is_refused(client: FlaskClient, changed: dict[str, Any], message: str) -> None:
+    status, code, text = error_of(client.post("/v1/comparisons", json=comparison(**changed)))
+    assert (status, code) == (400, "invalid_request")
+    assert message in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("prediction", "x"), ("baseline_label", ""), ("candidate_score", 1.5), ("candidate_score", True)],
+)
+def test_a_bad_flip_is_refused(client: FlaskClient, name: str, value: object) -> None:
+    [entry] = _entries(0, 1, 1, 1.0)
+    body = comparison(entry.prediction)
+    body["flips"][0][name] = value
+    status, code, text = error_of(client.post("/v1/comparisons", json=body))
+    assert (status, code) == (400, "invalid_request")
+    assert name in text
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("evaluations?since=yesterday", "since must be a day such as 2026-01-31"),
+        ("evaluations?since=2026-02-30", "since must be a day"),
+        ("evaluations?since=2026-02-01&until=2026-01-01", "since must not be after until"),
+        ("evaluations?since=2026-01-01&until=2026-06-01", "at most 91 days before it"),
+        ("evaluations?as_of=2026-01-01", "as_of must be an RFC 3339 time"),
+        ("evaluations?model_version=", "model_version must be a version such as"),
+        ("evaluations?model_version=a%0Ab", "model_version must be"),
+        ("evaluations?limit=5", "unknown query parameter 'limit'"),
+        ("samples?limit=101", "limit must be a whole number from 1 to 100"),
+        ("samples?cursor=7", "cursor must come from"),
+        ("reviews?order=random", "order must be priority or score"),
+        ("reviews?limit=21", "limit must be a whole number from 1 to 20"),
+        ("reviews?annotator=", "annotator must be a string of 1 to 100"),
+        ("drift?since=2026-01-01", "unknown query parameter 'since'"),
+        ("comparisons?baseline=", "baseline must be a version"),
+        ("comparisons?limit=11", "limit must be a whole number from 1 to 10"),
+    ],
+)
+def test_a_bad_query_is_refused(app: Flask, query: str, message: str) -> None:
+    status, code, text = error_of(app.test_client().get(f"/v1/{query}"))
+    assert (status, code) == (400, "invalid_request")
+    assert message in text
+
+
+@pytest.fixture
+def two_stores(cassandra: Settings, tmp_path: Path) -> Iterator[list[Store]]:
+    stores: list[Store] = [
+        SqliteStore(str(tmp_path / "same.sqlite"), lambda _: None),
+        CassandraStore(replace(cassandra, shards=4), lambda _: None),
+    ]
+    until(lambda: all(store.status().reached for store in stores))
+    yield stores
+    for store in stores:
+        store.close()
+
+
+@pytest.mark.cassandra
+def test_both_stores_give_the_same_rows_and_numbers_for_the_same_ids(
+    two_stores: list[Store], classifier: Classifier
+) -> None:
+    """Two workers with different rates, two versions during a rollout, a day with more than fits into a frame."""
+    worker, other = _entries(2, 1_100, 4, 0.8), _entries(3, 60, 4, 1.0)
+    rollout = [
+        replace(entry, prediction=replace(entry.prediction, model_version="2.0.0"), sampling_rate=0.25)
+        for entry in sampled(NOON - 2 * DAY + timedelta(hours=3), 40, 4)
+    ]
+    slow = sampled(NOON - 2 * DAY + timedelta(hours=5), 60, 4, rate=1.0)
+    answers = []
+    for store in two_stores:
+        store.put_all([*worker, *other, *rollout, *slow])
+        _judge_in_order(store, worker + other + slow)
+        client = create_app(Settings(), classifier, store).test_client()
+        answers.append([client.get(f"/v1/{path}").get_json() for path in _PATHS])
+    first, second = (json.dumps(answer, indent=1) for answer in answers)
+    assert _without_claims(first) == _without_claims(second)
+    assert answers[0][0]["judged"] > 50
+    assert answers[0][1]["sampled"] == 40
+
+
+_PATHS = (
+    f"evaluations?{MODEL}",
+    "evaluations?model_version=model/2.0.0",
+    f"reviews?{MODEL}&limit=20",
+    f"reviews?{MODEL}&limit=20&order=score",
+    f"samples?{MODEL}&limit=100",
+    f"drift?{MODEL}",
+    "predictions?ground_truth=wrong&limit=1000",
+    "predictions?ground_truth=any&limit=1000",
+)
+
+
+def _judge_in_order(store: Store, entries: list[Entry]) -> None:
+    made = {entry.prediction.id: entry.prediction for entry in entries}
+    for number, id in enumerate(sorted(made, key=permanent_random)[:100]):
+        judge(store, made[id], ("Bag", "Bag", "Coat", None)[number % 4])
+
+
+def _without_claims(text: str) -> list[str]:
+    """Without the moments of claims and judgments, which differ."""
+    return [line for line in text.splitlines() if '"claimed_until"' not in line and '"judged_at"' not in line]
