@@ -88,7 +88,7 @@ def _load_frame(store: Store, day: SampledDay, kept: DayFrame | None, clock: Clo
     with suppress(ValueError):  # of another format
         if kept is not None:
             return decode(day.day, kept.scores, kept.ids)
-    read_at = int(clock() * 1_000_000)
+    read_at = time.time_ns() // 1_000
     frame = build_frame(day.day, store.samples(day, FRAME_ROWS + 1))
     if is_closed(day.day, clock):
         store.put_frame(day, DayFrame(*encode(frame)), read_at)

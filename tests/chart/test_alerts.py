@@ -42,6 +42,9 @@ CASES: dict[str, list[tuple[dict[str, str], int, int]]] = {
     "LookbookModelsDiffer": [
         ({**PODS, "lookbook_model_info{digest='1'}": "1x60", "lookbook_model_info{digest='2'}": "1x60"}, 29, 30)
     ],
+    "LookbookDrift": [
+        ({**PODS, "lookbook_drift_status{version='1'}": "1x60", "lookbook_drift_status{version='2'}": "2x60"}, 29, 30)
+    ],
     "LookbookSchemaFailed": [
         ({**PODS, f"kube_job_status_active{JOB}}}": "1x60"}, 14, 15),
         ({**PODS, f"kube_job_failed{JOB}, condition='true'}}": "1x60"}, 14, 15),
@@ -55,6 +58,7 @@ CALM = {
     "lookbook_store_seconds_bucket{le='0.5'}": "0+100x60",
     "lookbook_store_seconds_bucket{le='+Inf'}": "0+100x60",
     "lookbook_model_info{digest='1'}": "1x60",
+    "lookbook_drift_status{version='1'}": "1x60",
 }
 
 

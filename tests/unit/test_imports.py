@@ -31,7 +31,7 @@ MAY_IMPORT = {
         *("pipeline", "quality"),
     },
     "export": {"errors", "judgment", "prediction", "store"},
-    "server": {"addresses", "errors", "settings", "telemetry", "model", "store", "http"},
+    "server": {"addresses", "errors", "settings", "telemetry", "model", "store", "quality", "http"},
     "build": {"errors", "images", "model"},
     "cli": {
         "lookbook",

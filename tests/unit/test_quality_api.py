@@ -245,8 +245,8 @@ def test_flips_that_are_not_sampled_are_reviewed_too(client: FlaskClient, store:
         ({"other": 1}, "unknown member 'other'"),
     ],
 )
-def test_a_bad_comparison_is_refused(client: FlaskClient, changed: dict[str, Any], message: str) -> None:
-    status, code, text = error_of(client.post("/v1/comparisons", json=comparison(**changed)))
+def test_a_bad_comparison_is_refused(app: Flask, changed: dict[str, Any], message: str) -> None:
+    status, code, text = error_of(app.test_client().post("/v1/comparisons", json=comparison(**changed)))
     assert (status, code) == (400, "invalid_request")
     assert message in text
 
@@ -255,11 +255,11 @@ def test_a_bad_comparison_is_refused(client: FlaskClient, changed: dict[str, Any
     ("name", "value"),
     [("prediction", "x"), ("baseline_label", ""), ("candidate_score", 1.5), ("candidate_score", True)],
 )
-def test_a_bad_flip_is_refused(client: FlaskClient, name: str, value: object) -> None:
+def test_a_bad_flip_is_refused(app: Flask, name: str, value: object) -> None:
     [entry] = _entries(0, 1, 1, 1.0)
     body = comparison(entry.prediction)
     body["flips"][0][name] = value
-    status, code, text = error_of(client.post("/v1/comparisons", json=body))
+    status, code, text = error_of(app.test_client().post("/v1/comparisons", json=body))
     assert (status, code) == (400, "invalid_request")
     assert name in text
 

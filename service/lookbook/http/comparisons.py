@@ -1,4 +1,7 @@
-"""/v1/comparisons: what another model would have said, as `lookbook replay` found. Tests: tests/unit/test_quality_api.py."""
+"""/v1/comparisons: what another model would have said, as `lookbook replay` found.
+
+Tests: tests/unit/test_quality_api.py.
+"""
 
 import json
 from typing import Any

@@ -13,6 +13,7 @@ from lookbook.http.peers import Peers
 from lookbook.model.bundle import find_bundle, read_bundle
 from lookbook.model.inference import Classifier
 from lookbook.model.pillow import configure_pillow
+from lookbook.server.drift_watch import DriftWatch
 from lookbook.settings import Settings
 from lookbook.store.opening import open_store
 from lookbook.telemetry import metrics
@@ -36,6 +37,7 @@ def build(settings: Settings) -> Flask:
     app = create_app(settings, classifier, store, _open_spans(settings), peers)
     bundle = classifier.bundle
     metrics.model_info.labels(bundle.name, bundle.version, bundle.digest).set(1)
+    DriftWatch(store, (bundle.name, bundle.version)).start()
     # All of this is permanent. Without a freeze, each full garbage collection would scan it and hold Python's global
     # lock for 20 ms or more.
     gc.collect()

@@ -21,3 +21,22 @@ model_info = Gauge(
     ["name", "version", "digest"],
     multiprocess_mode="livemax",
 )
+# Every worker measures the same, one a few minutes after the other.
+drift_status = Gauge(
+    "lookbook_drift_status",
+    "0 while the reference is gathered, 1 if the predictions are as usual, 2 if they have drifted",
+    ["name", "version"],
+    multiprocess_mode="livemax",
+)
+drift_evidence = Gauge(
+    "lookbook_drift_evidence",
+    "Evidence of drift up to the last day that is closed; drift is reported at 1,000",
+    ["name", "version"],
+    multiprocess_mode="livemax",
+)
+estimated_accuracy = Gauge(
+    "lookbook_estimated_accuracy",
+    "Mean score of the last days, which no judgment supports",
+    ["name", "version"],
+    multiprocess_mode="livemax",
+)
