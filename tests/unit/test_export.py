@@ -37,11 +37,9 @@ CLIENTS = ROOT / ".venv-clients/bin/python"
 
 
 @pytest.fixture
-def filled(store: Store, request: pytest.FixtureRequest) -> list[Prediction]:
+def filled(store: Store) -> list[Prediction]:
     """Predictions of several days, some of them judged; newest first."""
     predictions = fill(store, [START - timedelta(hours=hour) for hour in range(60)], shards=3)
-    if "cassandra" in request.node.name:
-        pytest.skip("judgments in Cassandra")
     right = judge(store, predictions[0], predictions[0].label)
     judge(store, predictions[0], "Umbrella", annotator="ben")
     judge(store, predictions[1], "Umbrella")
@@ -102,8 +100,6 @@ def test_an_import_goes_into_a_store_of_the_other_kind(
     judge(empty, filled[3], "Hat")
     write_parquet(tmp_path / "a.parquet", empty.scan())
     other = open_store()
-    if not isinstance(other, SqliteStore):
-        pytest.skip("judgments in Cassandra")
     check(other, read_parquet(tmp_path / "a.parquet"))
     load(other, read_parquet(tmp_path / "a.parquet"))
     assert everything(other) == everything(empty)

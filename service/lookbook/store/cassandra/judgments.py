@@ -89,6 +89,15 @@ def read_truths(connection: Connection, rows: Sequence[Prediction]) -> Mapping[U
     return {id: truth for id, truth in truths if truth}
 
 
+def read_between(
+    connection: Connection, buckets: list[int], shards: list[int], newest: UUID, oldest: UUID
+) -> list[Judgment]:
+    """All judgments of predictions in these partitions, ids inclusive; none while the table is missing."""
+    if not connection.complete():
+        return []
+    return [Judgment(*row) for row in connection.execute("list_judgments", (buckets, shards, newest, oldest))]
+
+
 def claim_review(connection: Connection, id: UUID, owner: str, seconds: int) -> bool:
     return any(
         connection.execute("claim_review", (seconds, owner, id, holder))[0][0]  # whether it was applied

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lookbook.prediction import BUCKET_SECONDS, bucket, first_id, sort_key
 from lookbook.store.cassandra.buckets import LOWEST_ID, Bucket, BucketDirectory, first_id_of, most_shards, take
 from lookbook.store.cassandra.connection import Connection
+from lookbook.store.cassandra.judgments import read_between
 from lookbook.store.rows import Rows, build_rows, sort_keys
 
 _READ_ROWS = 5_000  # by one statement, so that it ends long before its timeout
@@ -41,15 +42,17 @@ def _read_group(
     connection: Connection, group: list[Bucket], below: UUID, since: UUID
 ) -> tuple[Rows | None, UUID | None]:
     """The newest rows of some buckets and, if there may be more rows, the id of the last one."""
-    shards = most_shards(group)
-    partitions = len(group) * shards
+    buckets, shards = [entry.number for entry in group], list(range(most_shards(group)))
+    partitions = len(buckets) * len(shards)
     limit = _READ_ROWS if partitions == 1 else 2 * _READ_ROWS // partitions + 5
-    found = connection.execute("scan", ([entry.number for entry in group], list(range(shards)), below, since, limit))
+    found = connection.execute("scan", (buckets, shards, below, since, limit))
     if not found:
         return None, None
     order, cut_off = _newest_first(b"".join(row[0] for row in found), limit)
     ids, *columns = zip(*[found[number] for number in order], strict=True)
-    return build_rows(b"".join(ids), columns, ()), UUID(bytes=ids[-1]) if cut_off else None
+    newest, oldest = UUID(bytes=ids[0]), UUID(bytes=ids[-1])
+    judgments = read_between(connection, buckets, shards, newest, oldest)
+    return build_rows(b"".join(ids), columns, judgments), oldest if cut_off else None
 
 
 def _newest_first(ids: bytes, limit: int) -> tuple[list[int], bool]:
