@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from math import sqrt
+from math import log, sqrt
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,11 @@ from lookbook.truth.special import f_survival, t_survival
 CHUNK_ROWS = 100  # at least
 REFERENCE_CHUNKS = 14
 RECENT_CHUNKS = 60  # at most
-ALARM = 1000.0  # the evidence, a Shiryaev-Roberts statistic, at which an alarm is raised
+ALARM = 2000.0  # the evidence, a Shiryaev-Roberts statistic, at which an alarm is raised
 LEAST_VARIATION = 0.05  # changes that are smaller than both are not worth an alarm
 LEAST_CHANGE = 0.03
 
+_CREDIBLE = 3  # how much less likely than the likeliest start of a change a credible one may be
 _EXPECTED = 5  # rows below which the cells of a chi-square test are pooled
 _DECILES = np.arange(0.1, 0.95, 0.1)
 
@@ -55,9 +56,9 @@ class Step:
     p_accuracy: float
     e_value: float
     evidence: float
-    total_variation: float  # of the labels, 0 to 1, since the likeliest start of a change
+    total_variation: float  # of the labels, 0 to 1, the largest since a credible start of a change
     accuracy: float  # the mean score
-    change: float  # of the mean score, since the same start
+    change: float  # of the mean score, the largest since such a start
     alarm: bool
 
     def to_json(self) -> dict[str, Any]:
@@ -159,33 +160,42 @@ def _chunk(since: int, until: int, parts: Sequence[Scores]) -> Chunk:
 
 
 def _steps(reference: Sequence[Chunk], rest: Sequence[Chunk]) -> list[Step]:
-    """Each chunk after the reference, with the evidence up to it.
-
-    A change probably started where the product of e-values last rose above 1 (CUSUM). Its size is measured from there:
-    from any earlier on, chunks before the change would dilute it.
-    """
-    labels = _label_counts([*reference, *rest])
-    scores = _score_counts([*reference, *rest], reference)
-    past = len(reference)
-    means = np.array([chunk.mean for chunk in reference])
-    usual = labels[:past].sum(axis=0) / labels[:past].sum()
-    steps, evidence, start, since_start = list[Step](), 0.0, 0, 1.0
-    for number, chunk in enumerate(rest):
+    """Each chunk after the reference, with the evidence up to it."""
+    past, every = len(reference), [*reference, *rest]
+    labels, scores = _label_counts(every), _score_counts(every, reference)
+    means = np.array([chunk.mean for chunk in every])
+    steps, evidence, logs = list[Step](), 0.0, list[float]()
+    for number, chunk in enumerate(rest, past):
         ps = (
-            shift_p(labels[:past], labels[past + number]),
-            shift_p(scores[:past], scores[past + number]),
-            mean_p(means, chunk.mean),
+            shift_p(labels[:past], labels[number]),
+            shift_p(scores[:past], scores[number]),
+            mean_p(means[:past], chunk.mean),
         )
         e_value = sum(0.3 * max(p, 1e-12) ** -0.7 for p in ps) / len(ps)
         evidence = (1 + evidence) * e_value
-        start = number if since_start <= 1 else start
-        since_start = max(since_start, 1.0) * e_value
-        recent = labels[past + start : past + number + 1].sum(axis=0)
-        variation = float(np.abs(recent / recent.sum() - usual).sum() / 2)
-        change = _mean(rest[start : number + 1]) - _mean(reference)
+        logs.append(log(e_value))
+        starts = past + _credible_starts(np.array(logs))
+        variation = max(_variation(labels[:past], labels[start : number + 1]) for start in starts)
+        changes = [float(means[start : number + 1].mean() - means[:past].mean()) for start in starts]
+        change = max(changes, key=abs)
         alarm = evidence >= ALARM and (variation >= LEAST_VARIATION or abs(change) >= LEAST_CHANGE)
         steps.append(Step(chunk.since, chunk.until, *ps, e_value, evidence, variation, chunk.mean, change, alarm))
     return steps
+
+
+def _credible_starts(logs: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Where a change is about as likely to have started as anywhere, from the logarithms of the e-values (chunks,).
+
+    A change is measured from these: chunks before it would dilute it and delay the alarm.
+    """
+    since = np.cumsum(logs[::-1])[::-1]
+    return np.flatnonzero(since >= since.max() - log(_CREDIBLE))
+
+
+def _variation(past: NDArray[np.float64], recent: NDArray[np.float64]) -> float:
+    """The total variation between the shares of two groups of counts (chunks, labels)."""
+    before, after = past.sum(axis=0), recent.sum(axis=0)
+    return float(np.abs(after / after.sum() - before / before.sum()).sum() / 2)
 
 
 def _label_counts(chunks: Sequence[Chunk]) -> NDArray[np.float64]:
