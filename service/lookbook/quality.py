@@ -3,6 +3,7 @@
 Tests: tests/unit/test_quality.py.
 """
 
+import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,8 +15,9 @@ from uuid import UUID
 from lookbook.judgment import GroundTruth, Judgment, settle
 from lookbook.prediction import day as day_of
 from lookbook.prediction import permanent_random
-from lookbook.store import DayFrame, Flip, Sample, SampledDay, Store
+from lookbook.store import Comparison, DayFrame, Flip, Sample, SampledDay, Store
 from lookbook.truth.drift import Drift, detect
+from lookbook.truth.flips import Flips, Pair
 from lookbook.truth.frame import FRAME_ROWS, Frame, Scores, build_frame, decode, decode_scores, encode
 
 DAY_SECONDS = 24 * 60 * 60
@@ -175,6 +177,49 @@ def _load_scores(store: Store, day: SampledDay, kept: bytes | None, clock: Clock
 def date_of(day: int) -> str:
     """Such as 2026-11-26."""
     return datetime.fromtimestamp(day * DAY_SECONDS, UTC).date().isoformat()
+
+
+def judge_flips(store: Store, comparison: Comparison, flips: Sequence[Flip]) -> Flips:
+    """What the judgments say about a comparison; raises ValueError if its report lacks the agreement of the models."""
+    agreement = _agreement(comparison)
+    inclusion: dict[UUID, float] = {}
+    for frame in _frames_of_flips(store, comparison, flips):
+        inclusion |= {
+            UUID(bytes=id): float(p) for id, p in zip(frame.ids.tolist(), frame.scores.inclusion, strict=True)
+        }
+    pairs = [
+        Pair(
+            flip.prediction,
+            permanent_random(flip.prediction),
+            inclusion.get(flip.prediction, 1.0),
+            flip.baseline_label,
+            flip.candidate_label,
+        )
+        for flip in flips
+    ]
+    return Flips(pairs, flip_truths(store, flips), 1 - agreement[0], agreement[1])
+
+
+def _agreement(comparison: Comparison) -> tuple[float, float]:
+    """The share of predictions with the same label, and its effective sample size, as truth.replay reports them."""
+    try:
+        found = json.loads(comparison.report)["agreement"]
+        share, size = float(found["estimate"]), float(found["effective_sample_size"])
+    except (KeyError, TypeError, OverflowError) as error:
+        raise ValueError("the report has no agreement") from error
+    if not (0 <= share <= 1 and 0 < size < math.inf):
+        raise ValueError("the agreement in the report is out of range")
+    return share, size
+
+
+def _frames_of_flips(store: Store, comparison: Comparison, flips: Sequence[Flip]) -> list[Frame]:
+    name, _, version = comparison.baseline.rpartition("/")
+    days = {day_of(flip.prediction) for flip in flips}
+    if not days:
+        return []
+    window = Window(name, version, min(days), max(days))
+    sampled = sampled_models(store, window.since, window.until).get(window.model, [])
+    return load_frames(store, window, [day for day in sampled if day in days])
 
 
 def flip_truths(store: Store, flips: Sequence[Flip]) -> dict[UUID, GroundTruth]:

@@ -148,6 +148,7 @@ def test_predictions_are_filtered_by_ground_truth(on_both: FlaskClient) -> None:
         ({"label": "a\0"}, "label must not have control characters"),
         ({"label": "\ud800"}, "label must not have control characters"),
         ({"label": "Bag", "annotator": 1}, "annotator must be a string"),
+        ({"label": "Bag", "annotator": None}, "annotator must be a string"),
         ({"label": "Bag", "annotator": "x" * 101}, "annotator must be a string of 0 to 100"),
         ({"label": "Bag", "annotator": "a\tb"}, "annotator must not have control"),
         ({"label": "Bag", "score": 1}, "unknown member 'score'; the members are annotator, label, verdict"),

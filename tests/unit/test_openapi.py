@@ -103,7 +103,8 @@ def test_a_response_that_is_not_described_fails_the_check(
 
 
 def test_schemathesis_finds_nothing(serve: Callable[..., Service], tmp_path: Path) -> None:
-    service = serve().ready()
+    # Without this setting, not every prediction has an image.
+    service = serve(keep_for="all").ready()
     st = [str(Path(sys.executable).parent / "st"), f"--config-file={ROOT}/tests/support/schemathesis.toml", "run"]
     # Without this option it skips the path of the document itself.
     options = ["--include-path-regex", ".", "--max-examples", "15", "--continue-on-failure", "--no-color"]

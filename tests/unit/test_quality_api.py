@@ -223,6 +223,26 @@ def test_a_comparison_queues_its_flips_for_review(client: FlaskClient, store: St
     assert error_of(client.get(f"/v1/reviews?compare={uuid1()}"))[:2] == (404, "not_found")
 
 
+def test_judged_flips_say_which_model_is_better(client: FlaskClient, store: Store) -> None:
+    entries = fill(store, 3, 20)
+    report = {"agreement": {"estimate": 0.6, "effective_sample_size": 20.0}}
+    flips = [entry.prediction for entry in entries[::2]][:8]
+    client.post("/v1/comparisons", json=comparison(*flips, report=report))
+
+    def judged() -> dict[str, Any]:
+        [found] = client.get("/v1/comparisons?baseline=model/1.2.3").get_json()["items"]
+        shown: dict[str, Any] = found["judged_flips"]
+        return shown
+
+    assert (judged()["flips_to_judge"], judged()["judged"], judged()["accuracy_difference"]) == (8, 0, None)
+    for flip in flips[:6]:
+        judge(store, flip, "Bag")
+    found = judged()
+    assert (found["judged"], found["worse"]) == (6, True)
+    assert found["mcnemar"] == {"baseline_only": 6, "candidate_only": 0, "p_value": 0.03125}
+    assert found["accuracy_difference"]["estimate"] == pytest.approx(-0.4)
+
+
 def test_flips_that_are_not_sampled_are_reviewed_too(client: FlaskClient, store: Store) -> None:
     entries = [replace(entry, sampling_rate=None) for entry in _entries(0, 3, 1, 1.0)]
     store.put_all(entries)
@@ -272,8 +292,9 @@ def test_a_bad_flip_is_refused(app: Flask, name: str, value: object) -> None:
         ("evaluations?since=2026-02-01&until=2026-01-01", "since must not be after until"),
         ("evaluations?since=2026-01-01&until=2026-06-01", "at most 91 days before it"),
         ("evaluations?as_of=2026-01-01", "as_of must be an RFC 3339 time"),
-        ("evaluations?model_version=", "model_version must be a version such as"),
-        ("evaluations?model_version=a%0Ab", "model_version must be"),
+        ("evaluations?model_version=", "model_version must be a string of 1 to 100 characters"),
+        ("evaluations?model_version=model/", "model_version must be a version such as"),
+        ("evaluations?model_version=a%0Ab", "model_version must not have control characters"),
         ("evaluations?limit=5", "unknown query parameter 'limit'"),
         ("samples?limit=101", "limit must be a whole number from 1 to 100"),
         ("samples?cursor=7", "cursor must come from"),
@@ -281,7 +302,7 @@ def test_a_bad_flip_is_refused(app: Flask, name: str, value: object) -> None:
         ("reviews?limit=21", "limit must be a whole number from 1 to 20"),
         ("reviews?annotator=", "annotator must be a string of 1 to 100"),
         ("drift?since=2026-01-01", "unknown query parameter 'since'"),
-        ("comparisons?baseline=", "baseline must be a version"),
+        ("comparisons?baseline=", "baseline must be a string"),
         ("comparisons?limit=11", "limit must be a whole number from 1 to 10"),
     ],
 )

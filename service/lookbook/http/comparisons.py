@@ -4,6 +4,7 @@ Tests: tests/unit/test_quality_api.py.
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, request
@@ -17,7 +18,8 @@ from lookbook.http.responses import time_json
 from lookbook.http.roles import Role, needs
 from lookbook.http.window import read_model
 from lookbook.prediction import created_at, id_maker
-from lookbook.store import Comparison, Flip
+from lookbook.quality import judge_flips
+from lookbook.store import Comparison, Flip, Store
 
 DEFAULT_LIMIT, MAX_LIMIT = 5, 10
 MAX_FLIPS = 2_000
@@ -38,8 +40,10 @@ def create() -> tuple[dict[str, Any], int]:
     if not isinstance(flips, list) or len(flips) > MAX_FLIPS:
         raise InvalidRequest(f"flips must be an array of at most {MAX_FLIPS} objects")
     comparison = Comparison(id_maker()(), baseline, candidate, report)
-    components().store.put_comparison(comparison, [_read_flip(flip) for flip in flips])
-    return _comparison_json(comparison), 201
+    store, found = components().store, [_read_flip(flip) for flip in flips]
+    store.put_comparison(comparison, found)
+    with components().turns.take():
+        return _comparison_json(store, comparison, found), 201
 
 
 @blueprint.get("")
@@ -50,8 +54,10 @@ def index() -> dict[str, Any]:
     candidate = request.args.get("candidate")
     wanted = None if candidate is None else "/".join(read_model(candidate, "candidate"))
     limit = read_limit(request.args.get("limit"), DEFAULT_LIMIT, MAX_LIMIT)
-    found = components().store.comparisons(baseline, wanted, limit)
-    return {"items": [_comparison_json(comparison) for comparison in found]}
+    store = components().store
+    with components().turns.take():
+        found = [(one, store.flips(one.id, MAX_FLIPS)) for one in store.comparisons(baseline, wanted, limit)]
+        return {"items": [_comparison_json(store, comparison, flips) for comparison, flips in found]}
 
 
 def _read_version(what: str, value: object) -> str:
@@ -75,11 +81,17 @@ def _read_flip(flip: object) -> Flip:
     return Flip(id, baseline_label, candidate_label, float(score))
 
 
-def _comparison_json(comparison: Comparison) -> dict[str, Any]:
+def _comparison_json(store: Store, comparison: Comparison, flips: Sequence[Flip]) -> dict[str, Any]:
+    """With what the judgments of the flips say now; null if the report is not one of `lookbook replay`."""
+    try:
+        judged = judge_flips(store, comparison, flips).to_json()
+    except ValueError:
+        judged = None
     return {
         "id": str(comparison.id),
         "created_at": time_json(created_at(comparison.id)),
         "baseline": comparison.baseline,
         "candidate": comparison.candidate,
         "report": json.loads(comparison.report),
+        "judged_flips": judged,
     }

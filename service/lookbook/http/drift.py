@@ -38,9 +38,8 @@ def show() -> dict[str, Any]:
 def start() -> tuple[dict[str, Any], int]:
     """What is seen from now on is what is usual."""
     body = read_json(request, ("model_version", "annotator"))
-    version = body.get("model_version")
-    model = read_model(None if version is None else read_text("model_version", version))
-    id, annotator = id_maker()(), read_annotator(body.get("annotator"))
+    version = read_text("model_version", body["model_version"]) if "model_version" in body else None
+    model, id, annotator = read_model(version), id_maker()(), read_annotator(body)
     components().store.put_drift_reference(*model, id, annotator)
     return {"model": model_json(*model), **_started_json(DriftReference(day_of(id), id, annotator))}, 201
 

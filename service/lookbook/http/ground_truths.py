@@ -30,7 +30,7 @@ _MEMBERS = ("label", "verdict", "annotator")
 def create(text: str) -> tuple[dict[str, Any], int]:
     """A repeated judgment is not stored again."""
     body = read_json(request, _MEMBERS)
-    label, annotator = _read_label(body), read_annotator(body.get("annotator"))
+    label, annotator = _read_label(body), read_annotator(body)
     prediction, store = find_prediction(text), components().store
     known = store.judgments(prediction.id)
     current = next((one for one in _standing(known) if one.annotator == annotator), None)

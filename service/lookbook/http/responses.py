@@ -10,7 +10,8 @@ from lookbook.store import Input
 
 
 def time_json(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """The time, which is in UTC."""
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def image_type(found: Input) -> str | None:

@@ -8,6 +8,7 @@ from werkzeug.datastructures import MultiDict
 
 from lookbook.errors import InvalidRequest
 from lookbook.http.components import components
+from lookbook.http.json_body import read_text
 from lookbook.quality import Window, first_whole_day, today
 
 DEFAULT_DAYS = 28
@@ -16,7 +17,6 @@ PARAMETERS = ("model_version", "since", "until")
 
 _EPOCH = date(1970, 1, 1)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_MAX_NAME = 1_000
 
 
 def read_window(arguments: MultiDict[str, str]) -> Window:
@@ -34,8 +34,8 @@ def read_model(text: str | None, what: str = "model_version") -> tuple[str, str]
     bundle = components().classifier.bundle
     if text is None:
         return bundle.name, bundle.version
-    name, _, version = text.rpartition("/")
-    if not version or len(text) > _MAX_NAME or not text.isprintable():
+    name, _, version = read_text(what, text).rpartition("/")
+    if not version:
         raise InvalidRequest(f"{what} must be a version such as {bundle.version}, or <name>/<version>")
     return name or bundle.name, version
 
