@@ -1,4 +1,4 @@
-"""Reads frames and ground truths from a store, a bounded number of rows for each day, for `truth` to compute from.
+"""Reads frames and ground truths, a bounded number of rows for each day, from a store, so that `truth` can compute.
 
 Tests: tests/unit/test_quality.py.
 """
@@ -21,11 +21,11 @@ from lookbook.truth.flips import Flips, Pair
 from lookbook.truth.frame import FRAME_ROWS, Frame, Scores, build_frame, decode, decode_scores, encode
 
 DAY_SECONDS = 24 * 60 * 60
-# A day is closed, which means that its samples no longer change, this long after its end: clocks differ.
+# A day is closed (its samples no longer change) this long after its end, because clocks differ.
 CLOSING_SECONDS = 20 * 60
 MAX_DRIFT_DAYS = 730
 
-_MAX_DELETED = 20  # flips whose predictions may be deleted before the model is unknown
+_MAX_DELETED = 20  # flips to look up before giving up on finding their model
 
 Clock = Callable[[], float]
 
@@ -49,7 +49,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class SettledSample:
-    """`inclusion` is the probability with which the sample came into the frame of its day."""
+    """A sample, the probability that it is in the frame of its day, and its ground truth."""
 
     sample: Sample
     inclusion: float
@@ -65,10 +65,10 @@ def is_closed(day: int, clock: Clock = time.time) -> bool:
 
 
 def first_whole_day(retention: int, clock: Clock = time.time) -> int:
-    """The first day of which no prediction has expired; `retention` is in seconds, 0: no limit."""
+    """The first day from which no prediction has expired; `retention` is in seconds, 0 means forever."""
     if not retention:
         return 0
-    # The day that is not closed yet is read as it is, whatever is left of it.
+    # Today is always included, even if some of its predictions have expired.
     return min(int((clock() - retention) // DAY_SECONDS) + 1, today(clock))
 
 
@@ -116,7 +116,7 @@ def _truths_of_day(store: Store, day: SampledDay, below: float, as_of: datetime 
 
 
 def settled_samples(store: Store, window: Window, after: UUID | None, page: int) -> Iterator[SettledSample]:
-    """The samples of the frames after the one with id `after`: the newest day first, of each day the smallest u first.
+    """The samples of the frames after the one with id `after`: the newest day first, in each day the smallest u first.
 
     `page` is how many to read at a time.
     """
@@ -138,7 +138,7 @@ def _settled_day(store: Store, day: SampledDay, after: tuple[float, UUID] | None
 
 @dataclass(frozen=True, slots=True)
 class DriftReference:
-    """The prediction days from which a version's drift is measured; id and annotator of who started it, if anybody."""
+    """The day from which drift is measured; `id` and `annotator` are set if somebody started the reference."""
 
     since: int
     id: UUID | None = None
@@ -146,7 +146,7 @@ class DriftReference:
 
 
 def drift_reference(store: Store, model: tuple[str, str]) -> DriftReference | None:
-    """The newest that somebody started, else the version's first sampled day; None if it has no samples."""
+    """The newest reference that somebody started, else the first sampled day; None if the model has no samples."""
     known = store.drift_references(*model)
     if known:
         id, annotator = known[0]
@@ -158,7 +158,7 @@ def drift_reference(store: Store, model: tuple[str, str]) -> DriftReference | No
 def measure_drift(
     store: Store, model: tuple[str, str], reference: DriftReference | None, clock: Clock = time.time
 ) -> Drift:
-    """From the closed days since the start of the reference; all frames but those of two years are too old."""
+    """The drift in the closed days since the start of the reference, at most two years."""
     if reference is None:
         return detect({})
     window = Window(*model, max(reference.since, today(clock) - MAX_DRIFT_DAYS), today(clock))
@@ -175,7 +175,7 @@ def _load_scores(store: Store, day: SampledDay, kept: bytes | None, clock: Clock
 
 
 def date_of(day: int) -> str:
-    """Such as 2026-11-26."""
+    """The day as text, such as 2026-11-26."""
     return datetime.fromtimestamp(day * DAY_SECONDS, UTC).date().isoformat()
 
 

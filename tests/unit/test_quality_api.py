@@ -254,7 +254,7 @@ def test_flips_that_are_not_sampled_are_reviewed_too(client: FlaskClient, store:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"baseline": "2.0.0"}, "baseline must be <name>/<version>"),
+        ({"baseline": "2.0.0"}, "baseline must be the <name>/<version>"),
         ({"candidate": None}, "candidate must be a string"),
         ({"report": []}, "report must be an object of at most 65536 bytes"),
         ({"report": {"a": "x" * 65536}}, "report must be an object"),

@@ -7,13 +7,13 @@ from lookbook.http.turns import Turns
 
 def test_a_turn_that_lasts_long_is_not_waited_for() -> None:
     turns = Turns(waiting=1, seconds=0.01)
-    with turns.take(), pytest.raises(Busy, match="still evaluating"), turns.take():
+    with turns.take(), pytest.raises(Busy, match="still busy"), turns.take():
         pytest.fail("two turns at once")
 
 
 def test_a_long_queue_is_refused_at_once() -> None:
     turns = Turns(waiting=0, seconds=60)
-    with turns.take(), pytest.raises(Busy, match="others wait"), turns.take():
+    with turns.take(), pytest.raises(Busy, match="other requests wait"), turns.take():
         pytest.fail("two turns at once")
 
 

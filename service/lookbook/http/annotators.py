@@ -8,7 +8,7 @@ from lookbook.http.json_body import read_text
 
 
 def read_annotator(body: Mapping[str, object]) -> str:
-    """The name of the token or, if it has none, the name in the body; empty if there is none either.
+    """The name of the token or, if it has none, the name in the body; empty if there is neither.
 
     Raises InvalidRequest, and Forbidden if the client gives another name than the token's.
     """

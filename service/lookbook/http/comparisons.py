@@ -64,7 +64,7 @@ def _read_version(what: str, value: object) -> str:
     text = read_text(what, value)
     name, _, version = text.rpartition("/")
     if not name or not version:
-        raise InvalidRequest(f"{what} must be <name>/<version> of a model")
+        raise InvalidRequest(f"{what} must be the <name>/<version> of a model")
     return text
 
 

@@ -36,7 +36,7 @@ def show() -> dict[str, Any]:
 @blueprint.post("/reference")
 @needs(Role.ADMIN)
 def start() -> tuple[dict[str, Any], int]:
-    """What is seen from now on is what is usual."""
+    """Starts a reference: later days are compared with those that begin today."""
     body = read_json(request, ("model_version", "annotator"))
     version = read_text("model_version", body["model_version"]) if "model_version" in body else None
     model, id, annotator = read_model(version), id_maker()(), read_annotator(body)

@@ -1,4 +1,4 @@
-"""/v1/evaluations: how good a model version is, as far as people have judged its predictions.
+"""/v1/evaluations: how good a model version is, estimated from judgments of its predictions.
 
 Tests: tests/unit/test_quality_api.py.
 """

@@ -28,7 +28,7 @@ _MEMBERS = ("label", "verdict", "annotator")
 @blueprint.post("")
 @needs(Role.REVIEW)
 def create(text: str) -> tuple[dict[str, Any], int]:
-    """A repeated judgment is not stored again."""
+    """Stores a judgment, unless the annotator's current one is the same."""
     body = read_json(request, _MEMBERS)
     label, annotator = _read_label(body), read_annotator(body)
     prediction, store = find_prediction(text), components().store
@@ -44,7 +44,7 @@ def create(text: str) -> tuple[dict[str, Any], int]:
 @blueprint.get("")
 @needs(Role.READ)
 def index(text: str) -> dict[str, Any]:
-    """Withdrawn judgments are listed, too."""
+    """All judgments, including those that were withdrawn."""
     known = components().store.judgments(find_prediction(text).id)
     withdrawals = {one.withdraws: one.id for one in known if one.withdraws}
     items = [_judgment_json(one, withdrawals.get(one.id)) for one in known if one.withdraws is None]
@@ -58,9 +58,9 @@ def withdraw(text: str, judgment: str) -> tuple[str, int]:
     known, id = store.judgments(prediction.id), read_id(judgment)
     found = next((one for one in known if one.id == id and one.withdraws is None), None)
     if found is None:
-        raise NotFound(f"prediction {text} has no ground truth {judgment}")
+        raise NotFound(f"prediction {text} has no judgment {judgment}")
     if token_name() not in ("", found.annotator) and not has_role(Role.ADMIN):
-        raise Forbidden("this ground truth is another annotator's: only a token with the role 'admin' may withdraw it")
+        raise Forbidden("this judgment is another annotator's: only a token with the role 'admin' may withdraw it")
     if found in _standing(known):
         store.judge(prediction, Judgment(_next_id(known), prediction.id, found.annotator, None, found.id))
     return "", 204
@@ -77,7 +77,7 @@ def _read_label(body: dict[str, Any]) -> str | None:
 
 
 def _standing(known: Iterable[Judgment]) -> list[Judgment]:
-    """Those that are not withdrawn, in their order."""
+    """The judgments that are not withdrawn, in their order."""
     known = list(known)
     withdrawn = {one.withdraws for one in known}
     return [one for one in known if one.withdraws is None and one.id not in withdrawn]

@@ -17,7 +17,7 @@ _REFUSED = ("Cc", "Cs", "Zl", "Zp")  # control characters, surrogates, line and 
 
 
 def read_json(request: Request, names: Collection[str], max_bytes: int = _MAX_BYTES) -> dict[str, Any]:
-    """The object, which has no members but `names`.
+    """The object, which has no members other than `names`.
 
     Raises InvalidRequest, UnsupportedMediaType, ImageTooLarge, or BodyTimeout.
     """
@@ -38,7 +38,7 @@ def read_json(request: Request, names: Collection[str], max_bytes: int = _MAX_BY
 
 
 def read_text(what: str, value: object, minimum: int = 1) -> str:
-    """The value, a text for people; raises InvalidRequest."""
+    """The value, if it is a short text that people can read. Raises InvalidRequest."""
     if not isinstance(value, str) or not minimum <= len(value) <= MAX_TEXT:
         raise InvalidRequest(f"{what} must be a string of {minimum} to {MAX_TEXT} characters")
     if any(unicodedata.category(character) in _REFUSED for character in value):

@@ -45,7 +45,7 @@ def refuse_unknown(arguments: MultiDict[str, str], *names: str) -> None:
 
 
 def read_limit(text: str | None, default: int, maximum: int) -> int:
-    """Raises InvalidRequest."""
+    """The limit; raises InvalidRequest if it is not from 1 to `maximum`."""
     if text is None:
         return default
     if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= maximum):

@@ -34,7 +34,7 @@ blueprint = Blueprint("reviews", __name__, url_prefix="/v1/reviews")
 @blueprint.get("")
 @needs(Role.REVIEW)
 def index() -> dict[str, Any]:
-    """The predictions are claimed for two minutes, so that other reviewers get other ones."""
+    """Claims the predictions for two minutes, so that other annotators get other ones."""
     refuse_unknown(request.args, *PARAMETERS, "limit", "order", "compare", "annotator")
     limit = read_limit(request.args.get("limit"), DEFAULT_LIMIT, MAX_LIMIT)
     order, compare = _order(request.args.get("order")), request.args.get("compare")
@@ -61,7 +61,7 @@ def _order(text: str | None) -> str:
 
 
 def _owner(given: str | None) -> str:
-    """Whose claims these are: of the given name, else of the token's, else of this request alone."""
+    """Who claims: the given name, else the name of the token, else this request alone."""
     if given is not None:
         return read_text("annotator", given)
     return token_name() or secrets.token_hex(8)
@@ -79,11 +79,11 @@ def _flips(text: str, owner: str, limit: int) -> dict[str, Any]:
     id, store = read_id(text), components().store
     flips = store.flips(id, MAX_FLIPS) if id else []
     if not flips:
-        raise NotFound(f"comparison {text} not found, or without a label that differs")
+        raise NotFound(f"comparison {text} not found, or its models give all predictions the same labels")
     with components().turns.take():
         truths = flip_truths(store, flips)
     waiting = {flip.prediction: flip for flip in flips if flip.prediction not in truths}
-    # Predictions that are not sampled have their judgments elsewhere.
+    # The judgments of predictions that are not sampled are read one by one.
     ids = (id for id in waiting if settle(store.judgments(id)) is None)
     return {
         "items": [

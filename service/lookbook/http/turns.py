@@ -8,7 +8,7 @@ from lookbook.errors import Busy
 
 
 class Turns:
-    """Requests that compute for long wait for each other, a few of them and not for long."""
+    """Lets one long computation run at a time; a few requests wait for it, for some seconds."""
 
     def __init__(self, waiting: int = 4, seconds: float = 5) -> None:
         self._places = threading.BoundedSemaphore(1 + waiting)
@@ -17,12 +17,12 @@ class Turns:
 
     @contextmanager
     def take(self) -> Iterator[None]:
-        """Raises Busy if many requests wait, or the wait is long."""
+        """Raises Busy if too many requests are waiting, or if the wait is too long."""
         if not self._places.acquire(blocking=False):
-            raise Busy("this worker is already evaluating, and others wait for it; try again later")
+            raise Busy("this worker is busy with an evaluation, and other requests wait for it; try again later")
         try:
             if not self._turn.acquire(timeout=self._seconds):
-                raise Busy("this worker is still evaluating for another request; try again later")
+                raise Busy("this worker is still busy with the evaluation of another request; try again later")
             try:
                 yield
             finally:

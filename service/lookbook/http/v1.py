@@ -77,7 +77,7 @@ def image(text: str) -> Response:
     found = components().store.input(id) if id else None
     kind = image_type(found) if found else None
     if found is None or kind is None:
-        raise NotFound(f"no image is kept for prediction {text}, or the prediction does not exist")
+        raise NotFound(f"prediction {text} not found, or the server keeps no image of it")
     response = current_app.response_class(found.content, content_type=kind)
     response.headers["Cache-Control"] = "private, max-age=3600"
     return response

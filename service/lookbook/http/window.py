@@ -20,7 +20,7 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 def read_window(arguments: MultiDict[str, str]) -> Window:
-    """The window, without days of which predictions have expired; raises InvalidRequest."""
+    """The window, without days from which predictions have expired; raises InvalidRequest."""
     until = _day("until", arguments.get("until"), today())
     since = _day("since", arguments.get("since"), until - DEFAULT_DAYS + 1)
     if not 0 <= until - since < MAX_DAYS:
@@ -30,7 +30,7 @@ def read_window(arguments: MultiDict[str, str]) -> Window:
 
 
 def read_model(text: str | None, what: str = "model_version") -> tuple[str, str]:
-    """Name and version: of `<name>/<version>`, or of the served model."""
+    """The name and version in `text`, or those of the served model if `text` is None."""
     bundle = components().classifier.bundle
     if text is None:
         return bundle.name, bundle.version

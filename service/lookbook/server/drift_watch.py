@@ -18,9 +18,9 @@ _STATUS = {"learning": 0, "stable": 1, "alarm": 2}
 
 
 class DriftWatch:
-    """Looks every ten minutes whether a day was closed, or a reference was started, and only then measures again.
+    """Measures drift again when a day was closed or a reference was started; checks for that every ten minutes.
 
-    Measuring reduces the closed days, so that requests find them reduced.
+    Measuring also reduces the closed days, so that requests need not.
     """
 
     def __init__(self, store: Store, model: tuple[str, str]) -> None:
@@ -38,7 +38,7 @@ class DriftWatch:
             try:
                 self.check()
             except Exception:  # noqa: BLE001
-                # Without this, a worker would end although it can classify.
+                # An uncaught error would end the worker, although it can still classify.
                 _LOG.exception("cannot measure drift")
             time.sleep(_INTERVAL_SECONDS * random.uniform(0.9, 1.1))  # noqa: S311
 
@@ -53,7 +53,7 @@ class DriftWatch:
                 self._measure(reference)
                 self._measured = state
         except StoreUnavailable as error:
-            _LOG.info("drift is measured later: %s", error)
+            _LOG.info("cannot measure drift, will try again: %s", error)
 
     def _measure(self, reference: DriftReference | None) -> None:
         drift = measure_drift(self._store, self._model, reference)

@@ -21,10 +21,10 @@ model_info = Gauge(
     ["name", "version", "digest"],
     multiprocess_mode="livemax",
 )
-# Every worker measures the same, one a few minutes after the other.
+# All workers measure the same, within some minutes of each other.
 drift_status = Gauge(
     "lookbook_drift_status",
-    "0 while the reference is gathered, 1 if the predictions are as usual, 2 if they have drifted",
+    "0 while the reference is being gathered, 1 if the predictions are as usual, 2 if they have drifted",
     ["name", "version"],
     multiprocess_mode="livemax",
 )
@@ -36,7 +36,7 @@ drift_evidence = Gauge(
 )
 estimated_accuracy = Gauge(
     "lookbook_estimated_accuracy",
-    "Mean score of the last days, which no judgment supports",
+    "Mean score of the last days, without support from judgments",
     ["name", "version"],
     multiprocess_mode="livemax",
 )

@@ -1,4 +1,4 @@
-"""How good a model version is, as far as people have judged its predictions."""
+"""How good a model version is, estimated from judgments of its predictions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Evaluation:
     """The quality of one model version, or of several pooled. A share is None if too few rows are judged to know it."""
 
     accuracy: Share | None
-    estimated_accuracy: float | None  # the mean score: a signal, which no judgment supports
+    estimated_accuracy: float | None  # the mean score, without support from judgments
     labels: tuple[str, ...]
     precision: dict[str, Share | None]
     recall: dict[str, Share | None]

@@ -141,12 +141,12 @@ class Connection:
             self._incomplete = True
             return {}
         if self._incomplete:
-            _LOG.warning("no table is missing any more")
+            _LOG.warning("all tables exist now")
         self._incomplete = False
         return prepared
 
     def _complete(self, session: Session) -> None:
-        """Prepare the other statements if the schema job has run. A failure is repeated after the pause of the loop."""
+        """Prepare the other statements if the schema job has run. After a failure, the loop tries again."""
         with suppress(*DRIVER_ERRORS):
             self._prepared = self._prepared | self._prepare_later(session)
 

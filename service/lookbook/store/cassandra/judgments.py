@@ -46,7 +46,7 @@ def put(connection: Connection, prediction: Prediction, judgment: Judgment) -> N
         ]
     )
     if not lives:
-        raise NotFound("there is no prediction with this id; it may have been deleted or have expired")
+        raise NotFound("there is no prediction with this ID; it may have been deleted or have expired")
     if len(judgments) >= MAX_JUDGMENTS:
         raise TooManyJudgments(f"the prediction has {MAX_JUDGMENTS} judgments, the maximum")
     values = (judgment.id, prediction.id, judgment.annotator, judgment.label, judgment.withdraws, lives[0][0] or 0)
@@ -67,7 +67,7 @@ def to_delete(prediction: Prediction, timestamp: int) -> list[Statement]:
 
 
 def read(connection: Connection, id: UUID) -> tuple[Judgment, ...]:
-    """Newest first."""
+    """The judgments of a prediction, newest first."""
     return tuple(Judgment(*row) for row in connection.execute("get_judgments", primary_key(id)))
 
 

@@ -87,7 +87,7 @@ class Samples:
         return list(dict.fromkeys(day for day, _ in self._days(since, until)))
 
     def read(self, of: SampledDay, limit: int, after: tuple[float, UUID] | None) -> list[Sample]:
-        """Reads twice an even part of each shard, and goes on where that was too little."""
+        """Reads up to twice an even part of each shard, and continues if that was not enough."""
         shards = max((shards for day, shards in self._days(of.day, of.day) if day == of), default=0)
         start = after or (-1.0, LOWEST_ID)
         found: list[Sample] = []
@@ -95,7 +95,7 @@ class Samples:
             part = min(limit, 2 * (limit - len(found)) // shards + 5)
             values = (of.model_name, of.model_version, of.day, list(range(shards)), *start, part)
             rows = sorted(map(_to_sample, self._connection.execute("list_samples", values)), key=_order)
-            # Behind the last row of a shard that was cut off, rows are missing.
+            # If a shard was cut off, the rows after its last one are missing.
             last = {shard(row.id): row for row in rows}
             counts = [shard(row.id) for row in rows]
             cut_off = [row for number, row in last.items() if counts.count(number) == part]
@@ -141,7 +141,7 @@ class Samples:
 
 
 def primary_key(prediction: Prediction) -> tuple[Any, ...]:
-    """Of a sample."""
+    """The primary key of a prediction's sample."""
     id = prediction.id
     return prediction.model_name, prediction.model_version, day(id), shard(id), permanent_random(id), id
 

@@ -26,7 +26,7 @@ def insert(connection: sqlite3.Connection, prediction: UUID, judgment: Judgment)
         {"key": key, "now": time.time()},
     ).fetchone()
     if not exists:
-        raise NotFound("there is no prediction with this id; it may have been deleted or have expired")
+        raise NotFound("there is no prediction with this ID; it may have been deleted or have expired")
     if count >= MAX_JUDGMENTS:
         raise TooManyJudgments(f"the prediction has {MAX_JUDGMENTS} judgments, the maximum")
     connection.execute(
