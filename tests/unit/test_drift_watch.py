@@ -11,7 +11,9 @@ from lookbook.store import Store
 from lookbook.store.cassandra import CassandraStore
 from lookbook.store.sqlite import SqliteStore
 from lookbook.telemetry import metrics
+from lookbook.truth.drift import ALARM
 
+from tests.support.places import ROOT
 from tests.support.running import free_port
 from tests.support.truths import sampled
 
@@ -40,10 +42,16 @@ def test_the_metrics_say_what_the_days_show(sqlite: Store) -> None:
     watch.check()
     assert value(metrics.drift_status) == 1
     assert value(metrics.estimated_accuracy) == pytest.approx(0.75)
-    assert 0 < value(metrics.drift_evidence) < 1_000
+    assert 0 < value(metrics.drift_evidence) < ALARM
     sqlite.put_drift_reference(*MODEL, id_maker()(), "ana")
     watch.check()
     assert value(metrics.drift_status) == 0
+
+
+def test_the_descriptions_name_the_threshold() -> None:
+    said = f"drift is reported at {ALARM:,.0f}"
+    assert said in metrics.drift_evidence._documentation
+    assert said in (ROOT / "service/lookbook/http/openapi/openapi.json").read_text()
 
 
 def test_drift_is_not_measured_while_the_store_is_unavailable() -> None:

@@ -82,7 +82,7 @@ def _read_flip(flip: object) -> Flip:
 
 
 def _comparison_json(store: Store, comparison: Comparison, flips: Sequence[Flip]) -> dict[str, Any]:
-    """With what the judgments of the flips say now; null if the report is not one of `lookbook replay`."""
+    """The comparison and what the judgments of its flips say now; null if the report is not from `lookbook replay`."""
     try:
         judged = judge_flips(store, comparison, flips).to_json()
     except ValueError:

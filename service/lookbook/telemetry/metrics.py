@@ -30,7 +30,7 @@ drift_status = Gauge(
 )
 drift_evidence = Gauge(
     "lookbook_drift_evidence",
-    "Evidence of drift up to the last day that is closed; drift is reported at 1,000",
+    "Evidence of drift up to the last day that is closed; drift is reported at 2,000",
     ["name", "version"],
     multiprocess_mode="livemax",
 )

@@ -184,7 +184,7 @@ def _steps(reference: Sequence[Chunk], rest: Sequence[Chunk]) -> list[Step]:
 
 
 def _credible_starts(logs: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Where a change is about as likely to have started as anywhere, from the logarithms of the e-values (chunks,).
+    """The chunks where a change is about as likely to have started as anywhere; `logs` are those of e-values (chunks,).
 
     A change is measured from these: chunks before it would dilute it and delay the alarm.
     """
