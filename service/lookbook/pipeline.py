@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 
 from lookbook.errors import Busy, Gone, IdempotencyKeyReused, InvalidRequest, RequestError, StoreUnavailable
 from lookbook.model.inference import Classifier
+from lookbook.model.inputs import MAX_ORIGINAL_BYTES, encode_pixels, encode_tensor
 from lookbook.model.preprocessing import ImageData, read_image
 from lookbook.model.thumbnails import make_thumbnail
 from lookbook.prediction import Prediction, created_at, id_maker
 from lookbook.settings import Settings
-from lookbook.store import TIMEOUT_SECONDS, Entry, Store
+from lookbook.store import TIMEOUT_SECONDS, Entry, Input, Store
 from lookbook.telemetry import metrics
 from lookbook.telemetry.tracing import Spans
+from lookbook.truth.sampling import Sampler, is_sampled
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,18 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class _Classified:
-    """A prediction that is not stored yet, its thumbnail, and all scores of shape (labels,)."""
+    """A prediction that is not stored yet, its thumbnail, and all scores of shape (labels,).
+
+    `rate` is the probability with which it belongs to the sample; `data` is what was sent, and `array` what the model
+    saw.
+    """
 
     prediction: Prediction
     thumbnail: bytes | None
     scores: NDArray[np.float32]
+    rate: float
+    data: ImageData
+    array: NDArray[np.float32]
 
 
 class Pipeline:
@@ -48,6 +57,7 @@ class Pipeline:
         self._store = store
         self._spans = spans
         self._make_id: Callable[[], UUID] = id_maker(settings.shards)
+        self._sampler = Sampler()
         # A slot covers decoding, too, because decoding takes most of the memory.
         slots = settings.max_inferences
         self._slots = threading.Lock() if slots == 1 else threading.BoundedSemaphore(slots)
@@ -63,7 +73,7 @@ class Pipeline:
             return self._predict_once(upload, key)
         found = self._classify(upload.data, upload.file_name)
         with self._spans.part("store"), metrics.store_seconds.time():
-            self._store.put(Entry(found.prediction, found.thumbnail))
+            self._store.put(self._entry(found))
         metrics.predictions.labels(found.prediction.label).inc()
         return found.prediction, False
 
@@ -73,17 +83,19 @@ class Pipeline:
         Images are decoded one at a time, and other requests may run in between. Raises the errors of predict(), with
         the number of the image; some predictions may be stored then.
         """
-        found = []
+        entries, results = [], []
         for number, image in enumerate(images, 1):
             try:
-                found.append(self._classify(image, ""))
+                found = self._classify(image, "")
             except RequestError as error:
                 raise type(error)(f"image {number} of {len(images)}: {error}") from error
+            entries.append(self._entry(found))
+            results.append((found.prediction, found.scores))
         with self._spans.part("store"), metrics.store_seconds.time():
-            self._store.put_all([Entry(item.prediction, item.thumbnail) for item in found])
-        for item in found:
-            metrics.predictions.labels(item.prediction.label).inc()
-        return [(item.prediction, item.scores) for item in found]
+            self._store.put_all(entries)
+        for prediction, _ in results:
+            metrics.predictions.labels(prediction.label).inc()
+        return results
 
     def check_store(self) -> None:
         """Raises StoreUnavailable if the store is known to be unavailable.
@@ -135,7 +147,7 @@ class Pipeline:
                 raise Gone("the prediction of this Idempotency-Key was deleted; use another key")
         candidate = replace(found.prediction, id=id)
         with self._spans.part("store"), metrics.store_seconds.time():
-            stored = self._store.put_if_absent(Entry(candidate, found.thumbnail))
+            stored = self._store.put_if_absent(self._entry(replace(found, prediction=candidate)))
         if stored is candidate:
             metrics.predictions.labels(stored.label).inc()
         return stored, stored is not candidate
@@ -160,4 +172,24 @@ class Pipeline:
                     f"normalize the FP32 input as GET /v2/models/{bundle.name} says"
                 )
         prediction = Prediction(id, file_name, self._classifier.top(scores), bundle.name, bundle.version)
-        return _Classified(prediction, thumbnail, scores)
+        return _Classified(prediction, thumbnail, scores, self._sampler.rate(id), data, array)
+
+    def _entry(self, found: _Classified) -> Entry:
+        """What to store; whether it belongs to the sample depends on the ID under which it is stored."""
+        sampled = is_sampled(found.prediction.id, found.rate)
+        kept = self._settings.keep != "none" and (sampled or self._settings.keep_for == "all")
+        return Entry(
+            found.prediction,
+            found.thumbnail,
+            found.rate if sampled else None,
+            self._input(found) if kept else None,
+        )
+
+    def _input(self, found: _Classified) -> Input:
+        data = found.data
+        if not isinstance(data, np.ndarray):
+            if self._settings.keep == "original" and len(data) <= MAX_ORIGINAL_BYTES:
+                return Input("original", bytes(data))
+        elif data.dtype == np.float32:
+            return Input("tensor", encode_tensor(found.array))
+        return Input("pixels", encode_pixels(found.array, self._classifier.bundle.input))

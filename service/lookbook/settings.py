@@ -47,6 +47,16 @@ def _flag(default: bool, help: str) -> Any:
     return _setting(default, help, parse)
 
 
+def _choice(default: str, help: str, *others: str) -> Any:
+    values = (default, *others)
+
+    def check(text: str) -> None:
+        if text not in values:
+            raise ValueError(f"must be {', '.join(values[:-1])}{',' * (len(values) > 2)} or {values[-1]}")
+
+    return _text(default, help, check)
+
+
 def _setting(default: Any, help: str, parse: Callable[[str], Any]) -> Any:
     return field(default=default, metadata={"help": help, "parse": parse})
 
@@ -60,11 +70,6 @@ def _check_address(text: str) -> None:
 def _check_peers(text: str) -> None:
     if text:
         _check_address(text)
-
-
-def _check_store(text: str) -> None:
-    if text not in ("sqlite", "cassandra"):
-        raise ValueError("must be sqlite or cassandra")
 
 
 def _check_file(text: str) -> None:
@@ -88,7 +93,7 @@ class Settings:
     )
     workers: int = _number(0, "number of worker processes; 0: one for each available CPU")
     model: str = _text("models/lookbook-clothes/2.2.0", "folder of the model bundle")
-    store: str = _text("sqlite", "where predictions are stored: sqlite or cassandra", _check_store)
+    store: str = _choice("sqlite", "where predictions are stored: sqlite or cassandra", "cassandra")
     sqlite_path: str = _text("lookbook.sqlite", "file of the SQLite store", _check_file)
     cassandra_contact_points: str = _text("127.0.0.1", "host names or addresses of Cassandra nodes, comma-separated")
     cassandra_port: int = _number(9042, "CQL port of the nodes", minimum=1, maximum=65535)
@@ -123,7 +128,22 @@ class Settings:
     )
     retention: int = _number(0, "seconds that predictions are kept; 0: no limit", maximum=630_000_000)
     thumbnails: bool = _flag(True, "whether to store a thumbnail of each image")
-    keep_days: int = _number(28, "days that inputs and comparisons are kept", minimum=1, maximum=3650)
+    keep: str = _choice(
+        "input",
+        "what to keep of images, for review and replay: input (the pixels that the model sees), original (the uploaded "
+        "files), or none",
+        "original",
+        "none",
+    )
+    keep_for: str = _choice(
+        "sample", "which images to keep: sample (about 20 per worker in ten minutes, chosen at random) or all", "all"
+    )
+    keep_days: int = _number(
+        28,
+        "days that kept images and comparisons of models are stored, if retention does not end before",
+        minimum=1,
+        maximum=3650,
+    )
     max_bytes: int = _number(8 * 1024 * 1024, "maximum size of a request body, in bytes", minimum=1)
     max_pixels: int = _number(25_000_000, "maximum size of an image, in pixels", minimum=1)
     max_requests: int = _number(

@@ -25,3 +25,10 @@ def test_the_warnings_say_what_to_do() -> None:
     assert "can read, add, and delete predictions" in text
     (section,) = re.findall(r'follow "(.+?)" in the chart\'s README', text)
     assert f"## {section}\n" in (CHART / "README.md").read_text()
+
+
+def test_it_says_what_is_kept_of_images() -> None:
+    assert "The pixels that the model sees of a random sample of the images are kept for up to 28 days." in notes()
+    text = notes("--set", "settings.keep=original,settings.keep_for=all,settings.keep_days=7")
+    assert "The uploaded files of all images are kept for up to 7 days." in text
+    assert " are kept for up to " not in notes("--set", "settings.keep=none")

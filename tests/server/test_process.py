@@ -97,6 +97,14 @@ def test_it_warns_if_there_are_no_tokens(serve: Callable[..., Service], tmp_path
     assert "has no tokens; every request will be refused: write one per line" in log
 
 
+def test_it_says_what_is_kept_of_images(serve: Callable[..., Service]) -> None:
+    log = serve().ready().log.read_text()
+    assert "The pixels that the model sees of a random sample of the images are kept for up to 28 days" in log
+    log = serve(keep="original", keep_for="all", keep_days=7).ready().log.read_text()
+    assert "The uploaded files of all images are kept for up to 7 days; LOOKBOOK_KEEP=none turns this off" in log
+    assert "Images are not kept" in serve(keep="none").ready().log.read_text()
+
+
 def test_log_lines_are_json_with_a_request_id(serve: Callable[..., Service]) -> None:
     service = serve().ready()
     service.send(BAG.read_bytes(), **{"X-Request-Id": "my-request"})

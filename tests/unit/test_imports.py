@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "model": {"errors"},
     "store": {"errors", "prediction", "judgment", "settings"},
     "truth": {"judgment", "prediction"},
-    "pipeline": {"errors", "prediction", "settings", "telemetry", "model", "store"},
+    "pipeline": {"errors", "prediction", "settings", "telemetry", "model", "store", "truth"},
     "quality": {"judgment", "prediction", "store", "truth"},
     "http": {
         *("lookbook", "errors", "prediction", "judgment", "settings", "telemetry", "model", "store", "truth"),

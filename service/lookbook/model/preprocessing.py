@@ -38,10 +38,15 @@ def read_image(data: ImageData, spec: InputSpec, max_pixels: int) -> tuple[NDArr
     if data.dtype == np.uint8:
         image = _from_pixels(data)
         return to_array(image, spec), image
+    return data[np.newaxis], to_pixels(data, spec)
+
+
+def to_pixels(array: NDArray[np.float32], spec: InputSpec) -> Image.Image:
+    """The image of a model input of shape (height, width, channels): exactly the one from which to_array() made it."""
     scale, shift = _normalization(spec)
     with np.errstate(over="ignore"):
-        pixels = np.clip((data + shift) / scale, 0, 255).round().astype(np.uint8)
-    return data[np.newaxis], _from_pixels(pixels)
+        pixels = np.clip((array + shift) / scale, 0, 255).round().astype(np.uint8)
+    return _from_pixels(pixels)
 
 
 @functools.cache

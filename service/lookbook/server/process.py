@@ -145,11 +145,21 @@ def _options(settings: Settings) -> dict[str, Any]:
         "control_socket_disable": True,
         "proc_name": "lookbook",
         "on_starting": lambda master: metrics_folder.create(),
+        "when_ready": lambda master: master.log.info(_kept(settings)),
         "pre_fork": lambda master, worker: metrics_folder.prepare(worker.age, master.ages()),
         "post_fork": lambda master, worker: metrics_folder.use(worker.age),
         "child_exit": lambda master, worker: master.ended(worker),
         "on_exit": lambda master: metrics_folder.remove(),
     }
+
+
+def _kept(settings: Settings) -> str:
+    """What is kept of images, as a sentence."""
+    if settings.keep == "none":
+        return "Images are not kept"
+    what = "The uploaded files" if settings.keep == "original" else "The pixels that the model sees"
+    images = "all images" if settings.keep_for == "all" else "a random sample of the images"
+    return f"{what} of {images} are kept for up to {settings.keep_days} days; LOOKBOOK_KEEP=none turns this off"
 
 
 def _return_memory() -> None:
