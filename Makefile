@@ -56,6 +56,9 @@ pages: $(VENV)/testing ## measure the cost of a page at 1,000 and at 1,000,000 r
 exports: $(VENV)/testing ## measure the cost of an export of 1,000,000 rows
 	$(VENV)/bin/python -m benchmarks.export
 
+acceptance: $(VENV)/testing ## measure how good the estimates of quality are: make acceptance [SCORES=FILE.npz]
+	$(VENV)/bin/python -m benchmarks.truth $(if $(SCORES),--scores "$(SCORES)")
+
 reference: $(VENV)/testing ## write the pages of docs/reference that are made from the code
 	PYTHONPATH=model-init $(VENV)/bin/python -m tools.reference
 

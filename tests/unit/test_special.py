@@ -26,6 +26,14 @@ def test_the_sign_test_equals_scipy(trials: int) -> None:
         assert sign_test(wins, trials - wins) == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize("trials", [1, 6, 9, 20, 49, 100])
+def test_the_sign_test_rejects_at_most_five_percent_without_a_difference(trials: int) -> None:
+    chances = [stats.binom.pmf(wins, trials, 0.5) for wins in range(trials + 1)]
+    level = sum(chance for wins, chance in enumerate(chances) if sign_test(wins, trials - wins) < 0.05)
+    assert level <= 0.05
+    assert (level > 0) == (trials >= 6)  # six discordant pairs, all one way, are the fewest that suffice
+
+
 def test_wilson_equals_scipy() -> None:
     for wins, trials in ((0, 5), (5, 5), (30, 100), (999, 1000)):
         expected = stats.binomtest(wins, trials).proportion_ci(method="wilson")
