@@ -36,11 +36,13 @@ MAY_IMPORT = {
     "cli": {
         "lookbook",
         "errors",
+        "judgment",
         "prediction",
         "settings",
         "images",
         "model",
         "store",
+        "truth",
         "export",
         "server",
         "build",

@@ -155,6 +155,14 @@ def test_samples_have_their_inputs(client: FlaskClient, store: Store) -> None:
     assert [item["ground_truth"] and item["ground_truth"]["label"] for item in items[:3]] == [None, "Coat", None]
 
 
+def test_samples_can_be_listed_without_their_inputs(client: FlaskClient, store: Store) -> None:
+    fill(store, 0, 2)
+    items = client.get(f"/v1/samples?{MODEL}&inputs=false").get_json()["items"]
+    assert [item["input"] for item in items] == [None, None]
+    refused = client.get(f"/v1/samples?{MODEL}&inputs=no")
+    assert error_of(refused) == (400, "invalid_request", "inputs must be true or false")
+
+
 def test_a_page_of_samples_ends_with_a_large_input(client: FlaskClient, store: Store) -> None:
     large = Input("original", bytes(5 * 2**20))
     store.put_all([replace(entry, input=large) for entry in _entries(0, 3, 1, 1.0)])

@@ -72,10 +72,53 @@ class Client:
         """One page of the list: `items` and `next`."""
         return self._request("GET", _PREDICTIONS, "items", params=query)
 
-    def _request(self, method: str, path: str, key: str, **parts: Any) -> dict[str, Any]:
-        """The JSON object that the server returns; it has a list under `key`."""
+    def samples(self, query: Mapping[str, Any]) -> dict[str, Any]:
+        """One page of the sampled predictions with their inputs: `items` and `next`."""
+        return self._request("GET", "/v1/samples", "items", params=query)
+
+    def evaluation(self, query: Mapping[str, Any]) -> dict[str, Any]:
+        return self._request("GET", "/v1/evaluations", "models", params=query)
+
+    def ground_truths(self, id: str) -> dict[str, Any]:
+        """All judgments of a prediction as `items`, newest first."""
+        return self._request("GET", f"{_PREDICTIONS}/{id}/ground-truths", "items")
+
+    def judge(self, id: str, judgment: Mapping[str, Any]) -> dict[str, Any]:
+        """Add a judgment. Repeating it changes nothing."""
+        return self._request("POST", f"{_PREDICTIONS}/{id}/ground-truths", "annotator", str, json=judgment)
+
+    def compare(self, comparison: Mapping[str, Any]) -> dict[str, Any]:
+        """Store what a replay has found."""
+        return self._request("POST", "/v1/comparisons", "report", dict, json=comparison)
+
+    def image(self, id: str) -> tuple[bytes, str] | None:
+        """What the model saw, and its media type; None if it is not kept."""
+        response = self._send("GET", f"{_PREDICTIONS}/{id}/image")
+        if response.status_code == 200:
+            return response.content, response.headers["Content-Type"]
+        if response.status_code == 404:
+            return None
+        raise _refusal(response, self._server)
+
+    def _request(self, method: str, path: str, key: str, kind: type = list, **parts: Any) -> dict[str, Any]:
+        """The JSON object that the server returns; it has a value of this kind under `key`."""
+        response = self._send(method, path, **parts)
+        if response.status_code in (200, 201):
+            try:
+                body = response.json()
+            except requests.JSONDecodeError as error:
+                raise self._foreign(f"{path} is not JSON") from error
+            if not isinstance(body, dict) or not isinstance(body.get(key), kind):
+                raise self._foreign(f"{path} has no {key}")
+            return body
+        if response.status_code == 404 and path == _MODEL:
+            raise self._foreign(f"{path} was not found")
+        raise _refusal(response, self._server)
+
+    def _send(self, method: str, path: str, **parts: Any) -> requests.Response:
+        """The response, whatever its status. Raises ServerUnreachable."""
         try:
-            response = self._session().request(
+            return self._session().request(
                 method,
                 self._url + path,
                 timeout=(CONNECT_SECONDS, READ_SECONDS),
@@ -83,21 +126,11 @@ class Client:
                 proxies=self._proxies,
                 **parts,
             )
-            if response.status_code in (200, 201):
-                body = response.json()
-                if not isinstance(body, dict) or not isinstance(body.get(key), list):
-                    raise self._foreign(f"{path} has no {key}")
-                return body
-            if response.status_code == 404 and path == _MODEL:
-                raise self._foreign(f"{path} was not found")
-        except requests.JSONDecodeError as error:
-            raise self._foreign(f"{path} is not JSON") from error
         # requests does not wrap some of urllib3's errors, such as that of an invalid host name.
         except (requests.RequestException, HTTPError) as error:
             raise ServerUnreachable(
                 f"cannot reach {self._server}: {_reason(error)}; check --url, and that the server is running"
             ) from error
-        raise _refusal(response, self._server)
 
     def _foreign(self, reason: str) -> Refused:
         return Refused("not_lookbook", f"{self._server} is not a Lookbook server: {reason}")

@@ -12,9 +12,12 @@ from lookbook.cli import output
 from lookbook.cli.backup import backup, restore
 from lookbook.cli.classify import classify
 from lookbook.cli.completion import completion
+from lookbook.cli.evaluate import evaluate
 from lookbook.cli.export import export, import_
 from lookbook.cli.history import history
 from lookbook.cli.model import model
+from lookbook.cli.replay import replay
+from lookbook.cli.review import review
 from lookbook.cli.schema import schema
 from lookbook.cli.serve import serve
 from lookbook.errors import LookbookError
@@ -45,5 +48,19 @@ def main() -> None:
     output.prepare_streams()
 
 
-for command in (classify, history, model, schema, serve, backup, restore, export, import_, completion):
+for command in (
+    classify,
+    history,
+    evaluate,
+    review,
+    replay,
+    model,
+    schema,
+    serve,
+    backup,
+    restore,
+    export,
+    import_,
+    completion,
+):
     main.add_command(command)

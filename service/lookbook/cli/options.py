@@ -1,7 +1,7 @@
 """Options that several commands share."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from urllib.parse import urlsplit
 
 import click
@@ -91,6 +91,39 @@ def period_options(noun: str) -> Callable[[Command], Command]:
         return command
 
     return add
+
+
+def _day(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if not value:
+        return None
+    try:
+        return date.fromisoformat(value).isoformat()
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a day such as 2026-01-31") from None
+
+
+def day_options(command: Command) -> Command:
+    """Adds --since and --until, as days."""
+    for option in (
+        click.option("--until", metavar="DAY", callback=_day, help="Last day, in UTC.  [default: today]"),
+        click.option(
+            "--since",
+            metavar="DAY",
+            callback=_day,
+            help="First day, in UTC, such as 2026-01-31.  [default: 27 days before the last]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def version_option(done: str) -> Callable[[Command], Command]:
+    """Adds --model-version; `done` is what happens to its predictions."""
+    return click.option(
+        "--model-version",
+        metavar="VERSION",
+        help=f"Version whose predictions are {done}, as VERSION or NAME/VERSION.  [default: the served one]",
+    )
 
 
 def form_options(command: Command) -> Command:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from flask import Blueprint, request
 
+from lookbook.errors import InvalidRequest
 from lookbook.http.components import components
 from lookbook.http.listing import read_cursor, read_limit, refuse_unknown
 from lookbook.http.responses import time_json, truth_json
@@ -28,21 +29,27 @@ blueprint = Blueprint("samples", __name__, url_prefix="/v1/samples")
 @needs(Role.READ)
 def index() -> dict[str, Any]:
     """Day by day, the newest first; of each day, the smallest u first."""
-    refuse_unknown(request.args, *PARAMETERS, "limit", "cursor")
+    refuse_unknown(request.args, *PARAMETERS, "inputs", "limit", "cursor")
     window, cursor = read_window(request.args), read_cursor(request.args.get("cursor"))
-    limit = read_limit(request.args.get("limit"), DEFAULT_LIMIT, MAX_LIMIT)
+    limit, inputs = read_limit(request.args.get("limit"), DEFAULT_LIMIT, MAX_LIMIT), _inputs(request.args.get("inputs"))
     with components().turns.take():
         found = list(islice(settled_samples(components().store, window, cursor, limit + 1), limit + 1))
     items: list[dict[str, Any]] = []
     size = 0
     for settled in found[:limit]:
-        content, input = _input_json(settled.sample.id)
+        content, input = _input_json(settled.sample.id) if inputs else (0, None)
         items.append({**_sample_json(window, settled), "input": input})
         size += content
         if size > _MAX_BYTES:
             break
     more = len(items) < len(found)
     return {"items": items, "next": items[-1]["id"] if more else None}
+
+
+def _inputs(text: str | None) -> bool:
+    if text not in (None, "true", "false"):
+        raise InvalidRequest("inputs must be true or false")
+    return text != "false"
 
 
 def _input_json(id: UUID) -> tuple[int, dict[str, str] | None]:

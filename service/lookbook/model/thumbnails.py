@@ -8,10 +8,10 @@ from PIL import Image
 THUMBNAIL_SIDE = 96
 
 
-def make_thumbnail(image: Image.Image) -> bytes:
-    """WebP with at most 96 pixels on the longer side."""
+def make_thumbnail(image: Image.Image, side: int = THUMBNAIL_SIDE) -> bytes:
+    """WebP with at most `side` pixels on the longer side."""
     small = image.copy()
-    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.HAMMING)
+    small.thumbnail((side, side), Image.Resampling.HAMMING)
     out = io.BytesIO()
     small.save(out, "WEBP", quality=75, method=2)
     return out.getvalue()

@@ -1,0 +1,68 @@
+"""The report of `lookbook replay --html` in a browser, from a file."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from lookbook.cli.comparison import Comparison, Rerun
+from lookbook.cli.report import page as report_page
+from lookbook.model.thumbnails import make_thumbnail
+from lookbook.prediction import id_maker
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.support.places import PHOTOS
+
+HOSTILE = '<script>document.title = "x"</script>'
+TRUTHS: list[dict[str, Any] | None] = [{"label": "Dress"}, {"label": "Coat"}, {"verdict": "unclear"}, None, None]
+
+
+def rerun(number: int, truth: dict[str, Any] | None, candidate: str) -> Rerun:
+    sample = {
+        "id": str(id_maker()()),
+        "created_at": "2026-01-31T12:00:00.000000Z",
+        "label": "Coat",
+        "score": 0.7,
+        "u": number / 100,
+        "inclusion_probability": 1.0,
+        "ground_truth": truth and {**truth, "judgments": 1, "judged_at": datetime.now(UTC).isoformat()},
+    }
+    preview = make_thumbnail(Image.open(PHOTOS / "dress.jpg"), 240)
+    return Rerun(sample, ("Coat", 0.7), (candidate, 0.6), preview)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    flips = [rerun(number, truth, "Dress") for number, truth in enumerate(TRUTHS)]
+    reruns = [*flips, rerun(9, None, HOSTILE), *(rerun(20 + number, None, "Coat") for number in range(9))]
+    comparison = Comparison("clothes/1.0.0", "clothes/2.0.0", reruns, {})
+    path = tmp_path / "report.html"
+    path.write_text(report_page(comparison.report(0), comparison.flips))
+    return path
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_report_is_accessible(visit: Callable[..., Page], file: Path, scheme: str, width: int) -> None:
+    page = visit(file.as_uri(), color_scheme=scheme, viewport={"width": width, "height": 800})
+    channels = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
+    assert (max(channels) < 64) == (scheme == "dark")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert Axe().run(page).response["violations"] == []
+
+
+def test_a_report_shows_both_labels_beside_each_image(visit: Callable[..., Page], file: Path) -> None:
+    page = visit(file.as_uri())
+    expect(page).to_have_title("clothes/2.0.0 compared with clothes/1.0.0")
+    figures = page.locator("figure")
+    expect(figures).to_have_count(6)
+    expect(figures.first).to_contain_text("Coat 70%")
+    expect(figures.first).to_contain_text("Dress 60%")
+    expect(figures.first).to_contain_text("Judged: Dress")
+    expect(figures.first.locator(".right")).to_have_text("Dress 60%")
+    expect(figures.nth(2)).to_contain_text("Judged: unclear")
+    assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    expect(page.get_by_role("row", name=HOSTILE)).to_be_visible()

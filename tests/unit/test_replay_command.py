@@ -1,0 +1,255 @@
+"""`lookbook replay`, against a real server with a store that the tests fill."""
+
+import io
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+from lookbook.cli.inputs import StoredInput
+from lookbook.model.bundle import Bundle, read_bundle
+from lookbook.model.decoding import decode
+from lookbook.model.inference import Classifier
+from lookbook.model.preprocessing import to_array
+from lookbook.prediction import Prediction, id_maker
+from lookbook.store import Entry, Input, Store
+from lookbook.store.sqlite import SqliteStore
+from PIL import Image, ImageEnhance
+
+from tests.support.commands import lookbook
+from tests.support.places import BAG, CLOTHES, GOLDEN, MLP, PHOTOS
+from tests.support.running import Service
+
+BAGS, OTHERS = 9, 12
+Alter = Callable[[Callable[[dict[str, Any]], None]], Path]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return SqliteStore(str(tmp_path / "serve.sqlite"), lambda _: None)
+
+
+def variants(path: Path, count: int) -> list[bytes]:
+    """The image, darker and darker; PNG as the model sees it."""
+    found = []
+    for number in range(count):
+        out = io.BytesIO()
+        ImageEnhance.Brightness(Image.open(path).convert("L")).enhance(1 - number / 100).save(out, "PNG")
+        found.append(out.getvalue())
+    return found
+
+
+def sample(store: Store, classifier: Classifier, images: list[bytes]) -> list[Prediction]:
+    """Store the predictions for images, made yesterday, with their inputs."""
+    noon = datetime.now(UTC).replace(hour=12, minute=0) - timedelta(days=1)
+    make = id_maker(clock=lambda: int(noon.timestamp()) * 10**9)
+    bundle, made = classifier.bundle, []
+    for image in images:
+        array = to_array(decode(image, bundle.input, 10**8), bundle.input)
+        top = classifier.top(classifier.classify(array))
+        made.append(Prediction(make(), "", top, bundle.name, bundle.version))
+        store.put(Entry(made[-1], None, 1.0, Input("pixels", image)))
+    return made
+
+
+@pytest.fixture
+def service(serve: Callable[..., Service], store: Store, classifier: Classifier) -> Service:
+    """A server with sampled predictions of bags and of other things."""
+    others = [path for path in GOLDEN if path != BAG]
+    images = variants(BAG, BAGS) + [image for path in others for image in variants(path, OTHERS // len(others))]
+    made = sample(store, classifier, images)
+    assert [prediction.label for prediction in made].count("Bag") == BAGS
+    return serve().ready()
+
+
+@pytest.fixture
+def exchanged(altered: Alter) -> Path:
+    """The served model with two labels exchanged."""
+
+    def change(manifest: dict[str, Any]) -> None:
+        labels = manifest["labels"]
+        bag, shirt = labels.index("Bag"), labels.index("Shirt")
+        labels[bag], labels[shirt] = labels[shirt], labels[bag]
+        manifest["version"] = "3.0.0"
+
+    return altered(change)
+
+
+def replay(service: Service, *arguments: object) -> "subprocess.CompletedProcess[str]":
+    return lookbook("replay", *arguments, "--url", service.url)
+
+
+def report(ended: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(ended.stdout)
+    return found
+
+
+def judge_flips(service: Service, comparison: str, count: int, label: str) -> None:
+    """Judge the next flips in the order in which the server asks."""
+    query: dict[str, str | int] = {"compare": comparison, "limit": count, "annotator": "test"}
+    items = requests.get(f"{service.url}/v1/reviews", params=query, timeout=10).json()["items"]
+    assert len(items) == count
+    for item in items:
+        path = f"{service.url}/v1/predictions/{item['id']}/ground-truths"
+        assert requests.post(path, json={"label": label}, timeout=10).status_code == 201
+
+
+def test_the_served_model_agrees_with_itself(service: Service) -> None:
+    ended = replay(service, MLP, "--json")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    found = report(ended)
+    assert (found["pairs"], found["flips"], found["without_input"]) == (BAGS + OTHERS, [], 0)
+    assert found["agreement"]["estimate"] == 1
+    assert found["largest_score_difference"] == 0
+    assert (found["worse"], found["better"]) == (False, False)
+    assert "no significant difference" in replay(service, MLP).stdout
+
+
+def test_exchanged_labels_are_found_with_six_judgments(service: Service, exchanged: Path) -> None:
+    first = replay(service, exchanged, "--json")
+    assert first.returncode == 0
+    found = report(first)
+    assert found["flips"] == [{"baseline": "Bag", "candidate": "Shirt", "count": BAGS, "share": pytest.approx(9 / 21)}]
+    assert (found["baseline"], found["candidate"]) == ("fashion-mnist-mlp/2.2.0", "fashion-mnist-mlp/3.0.0")
+    judge_flips(service, found["comparison"], 5, "Bag")
+    assert replay(service, exchanged).returncode == 0
+    judge_flips(service, found["comparison"], 1, "Bag")
+    ended = replay(service, exchanged)
+    assert ended.returncode == 3
+    assert "the candidate is significantly worse" in ended.stdout
+    assert "right alone  candidate 0, baseline 6 (exact test: p = 0.0312)" in ended.stdout
+    assert replay(service, MLP).returncode == 0
+
+
+def test_a_better_candidate_is_found(service: Service, exchanged: Path) -> None:
+    found = report(replay(service, exchanged, "--json"))
+    judge_flips(service, found["comparison"], 6, "Shirt")
+    ended = replay(service, exchanged, "--json")
+    assert ended.returncode == 0
+    assert report(ended)["better"]
+    assert report(ended)["accuracy_difference"]["estimate"] == pytest.approx(9 / 21)
+
+
+def test_the_result_is_stored_unless_it_must_not_be(service: Service, exchanged: Path) -> None:
+    def stored() -> list[Any]:
+        return list(requests.get(f"{service.url}/v1/comparisons", timeout=10).json()["items"])
+
+    assert report(replay(service, exchanged, "--json", "--no-store"))["comparison"] is None
+    assert stored() == []
+    ended = replay(service, exchanged)
+    [comparison] = stored()
+    assert f"{service.url}/#review?compare={comparison['id']}" in ended.stdout
+    assert comparison["candidate"] == "fashion-mnist-mlp/3.0.0"
+    assert comparison["report"]["flips_to_judge"] == BAGS
+
+
+def test_a_limit_counts_the_rest_of_the_day(service: Service) -> None:
+    found = report(replay(service, MLP, "--json", "--limit", "10"))
+    assert found["pairs"] == 10
+    # The ten with the smallest u stand for about all 21.
+    assert 10 < found["agreement"]["support"] < 45
+
+
+def test_inputs_of_another_model_are_not_faithful(
+    serve: Callable[..., Service], store: Store, classifier: Classifier
+) -> None:
+    made = sample(store, classifier, variants(BAG, 3))
+    for prediction in made:
+        top = (("Hat", 0.9), *prediction.top[1:])
+        store.put(
+            Entry(
+                Prediction(prediction.id, "", top, "fashion-mnist-mlp", "2.2.0"),
+                None,
+                1.0,
+                Input("pixels", BAG.read_bytes()),
+            )
+        )
+    ended = replay(serve().ready(), MLP)
+    assert ended.returncode == 1
+    assert "the inputs are not faithful: for 3 of 3, the stored model does not repeat its prediction" in ended.stderr
+    assert "it was Hat 0.900, now it is Bag" in ended.stderr
+
+
+def test_a_period_without_samples_is_an_error(service: Service) -> None:
+    ended = replay(service, MLP, "--since", "2026-01-01", "--until", "2026-01-31")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "the server has no inputs of this model version and period (0 samples without input)" in ended.stderr
+
+
+def test_samples_without_input_are_counted(serve: Callable[..., Service], store: Store, classifier: Classifier) -> None:
+    made = sample(store, classifier, variants(BAG, 3))
+    top = made[0].top
+    extra = Prediction(id_maker()(), "", top, "fashion-mnist-mlp", "2.2.0")
+    store.put(Entry(extra, None, 1.0))
+    found = report(replay(serve().ready(), MLP, "--json"))
+    assert (found["pairs"], found["without_input"]) == (3, 1)
+
+
+def test_the_baseline_bundle_must_be_known(serve: Callable[..., Service], store: Store, altered: Alter) -> None:
+    folder = altered(lambda manifest: manifest.update(name="unknown"))
+    sample(store, Classifier(read_bundle(folder)), variants(BAG, 1))
+    service = serve(model=folder).ready()
+    ended = replay(service, MLP)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "no bundle of unknown/2.2.0, which made the predictions; name it with --baseline-bundle" in ended.stderr
+    assert "but the predictions are of unknown/2.2.0" in replay(service, MLP, "--baseline-bundle", MLP).stderr
+    assert replay(service, MLP, "--baseline-bundle", folder).returncode == 0
+
+
+def test_a_report_shows_the_flips(service: Service, exchanged: Path, tmp_path: Path) -> None:
+    found = report(replay(service, exchanged, "--json"))
+    judge_flips(service, found["comparison"], 2, "Bag")
+    ended = replay(service, exchanged, "--html", tmp_path / "report.html")
+    assert ended.returncode == 0
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("<figure>") == BAGS
+    assert page.count("Judged: Bag") == 2
+    assert len(re.findall(r'src="data:image/webp;base64,\w', page)) == BAGS
+    assert not re.search(r'(src|href)="(?!data:)', page)
+
+
+def test_a_report_that_cannot_be_written_is_one_line(service: Service, tmp_path: Path) -> None:
+    ended = replay(service, MLP, "--html", tmp_path / "missing/report.html")
+    assert ended.returncode == 1
+    assert ended.stderr.endswith("report.html: No such file or directory\n")
+
+
+def stored_input(kind: str, content: bytes, bundle: Bundle) -> StoredInput:
+    import base64
+
+    return StoredInput({"kind": kind, "content": base64.b64encode(content).decode()}, bundle.input, 10**8)
+
+
+def npy(array: Any) -> bytes:
+    out = io.BytesIO()
+    np.save(out, array)
+    return out.getvalue()
+
+
+def test_a_tensor_is_given_to_its_model_as_it_is(bundle: Bundle) -> None:
+    array = to_array(decode(BAG.read_bytes(), bundle.input, 10**8), bundle.input)
+    stored = stored_input("tensor", npy(array[0]), bundle)
+    assert np.array_equal(stored.array(bundle.input), array)
+
+
+def test_a_tensor_becomes_an_image_for_another_model(bundle: Bundle, clothes: Classifier) -> None:
+    spec = clothes.bundle.input
+    image = PHOTOS / "hat.jpg"
+    array = to_array(decode(image.read_bytes(), spec, 10**8), spec)
+    stored = stored_input("tensor", npy(array[0]), clothes.bundle)
+    assert stored.array(bundle.input).shape == (1, 28, 28, 1)
+    assert stored.preview().startswith(b"RIFF")
+
+
+def test_an_original_is_prepared_for_each_model(bundle: Bundle, clothes: Classifier) -> None:
+    data = (PHOTOS / "hat.jpg").read_bytes()
+    stored = stored_input("original", data, bundle)
+    for spec in (bundle.input, clothes.bundle.input):
+        assert np.array_equal(stored.array(spec), to_array(decode(data, spec, 10**8), spec))
+    assert read_bundle(CLOTHES).input == clothes.bundle.input
