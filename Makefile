@@ -13,7 +13,7 @@ LOCK = $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --ge
     --no-annotate --custom-compile-command "make lock"
 
 E2E_smoke = tests/e2e/test_smoke.py
-E2E_install = tests/e2e/test_install.py tests/e2e/test_more_nodes.py
+E2E_install = tests/e2e/test_install.py tests/e2e/test_more_nodes.py tests/e2e/test_releases.py tests/e2e/test_registry.py
 E2E_faults = tests/e2e/test_faults.py
 E2E_operation = tests/e2e/test_operation.py tests/e2e/test_skaffold.py
 E2E_docs = tests/e2e/test_docs.py tests/e2e/test_external.py
@@ -93,7 +93,6 @@ train: $(TRAINING)/training ## train and write the bundles: make train FASHION=D
 	training/train "$(TRAINING)/bin/python" "$(FASHION)" "$(PHOTOS)"
 
 lock: $(VENV)/testing ## renew the locked requirements from pyproject.toml and requirements.in
-	$(VENV)/bin/pip install --quiet uv
 	for extra in "" dev training; do \
 	    $(LOCK) $${extra:+--extra $$extra} pyproject.toml --output-file requirements$${extra:+-$$extra}.txt || exit 1; \
 	done

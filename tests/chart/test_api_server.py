@@ -1,7 +1,5 @@
 """Installations and upgrades as an API server accepts them; tests/e2e tests what then runs."""
 
-import subprocess
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,14 +7,13 @@ import pytest
 
 from tests.support.api_server import ApiServer, api_server
 from tests.support.chart import helm_template, tool
-from tests.support.places import CHART, ROOT
+from tests.support.checkouts import released
+from tests.support.places import CHART
 
 KINDS = (
     "deployments,statefulsets,jobs,cronjobs,services,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,"
     "poddisruptionbudgets,horizontalpodautoscalers,persistentvolumeclaims"
 )
-# The last commit with version 0.1.0 of the chart.
-RELEASED = "e7fec56"
 NO_CRDS = ("--set", "monitoring.serviceMonitor=false,monitoring.alerts=false,httpRoute.enabled=false")
 
 
@@ -28,15 +25,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
 
 
 @pytest.fixture(scope="module")
-def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def old_chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The chart as 0.1.0 released it."""
-    folder = tmp_path_factory.mktemp("released")
-    command = ["git", "archive", f"--output={folder}/chart.tar", RELEASED, "charts/lookbook"]
-    if subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode:
-        pytest.skip(f"no commit {RELEASED}: fetch the whole history")
-    with tarfile.open(folder / "chart.tar") as tar:
-        tar.extractall(folder, filter="data")
-    return folder / "charts/lookbook"
+    return released(tmp_path_factory.mktemp("released"), "charts/lookbook") / "charts/lookbook"
 
 
 @pytest.fixture
@@ -75,9 +66,9 @@ def test_a_deleted_schema_job_comes_back(server: ApiServer, namespace: str) -> N
 
 
 @pytest.mark.parametrize("mode", ["--reuse-values", "--reset-then-reuse-values"])
-def test_a_release_of_0_1_0_upgrades_in_place(server: ApiServer, namespace: str, released: Path, mode: str) -> None:
+def test_a_release_of_0_1_0_upgrades_in_place(server: ApiServer, namespace: str, old_chart: Path, mode: str) -> None:
     helm = ("helm", "--namespace", namespace)
-    server.run(*helm, "install", "prod", released, "--set", "settings.retention=2592000,replicas=3")
+    server.run(*helm, "install", "prod", old_chart, "--set", "settings.retention=2592000,replicas=3")
     kept = {item["metadata"]["uid"] for item in server.objects(namespace, "statefulsets,persistentvolumeclaims")}
     server.run(*helm, "upgrade", "prod", CHART, mode)
     assert {

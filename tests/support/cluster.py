@@ -79,7 +79,8 @@ class Cluster:
     def follow(self, name: str) -> None:
         """Run the block of that name in the chart's README."""
         script = block(CHART / "README.md", f"sh {name}")
-        run("sh", "-euc", f'kubectl() {{ command kubectl --namespace {self.namespace} "$@"; }}\n{script}', seconds=600)
+        tools = [f'{tool}() {{ command {tool} --namespace {self.namespace} "$@"; }}' for tool in ("kubectl", "helm")]
+        run("sh", "-euc", "\n".join([*tools, script]), seconds=600)
 
     def pods(self, component: str) -> list[Any]:
         """The pods of a component that are not being deleted."""
