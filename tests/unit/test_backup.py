@@ -17,6 +17,7 @@ from lookbook.store.tables import Row
 from tests.support.commands import lookbook
 from tests.support.predictions import fill, made_at, walk
 from tests.support.running import until
+from tests.support.truths import day_of, judge, sampled, today
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=400)
 MOMENTS = [LONG_AGO + timedelta(hours=number) for number in range(20)] + [datetime.now(UTC)] * 20
@@ -60,7 +61,7 @@ def empty(settings: Settings, request: pytest.FixtureRequest) -> Callable[[], No
     def act() -> None:
         if settings.store == "cassandra":
             session = request.getfixturevalue("cassandra_session")
-            for table in ("predictions", "buckets", "thumbnails"):
+            for table in ("predictions", "buckets", "thumbnails", "samples", "sample_days", "inputs", "judgments"):
                 session.execute(f"TRUNCATE {settings.cassandra_keyspace}.{table}", timeout=30)
         else:
             for path in Path(settings.sqlite_path).parent.glob("store.sqlite*"):
@@ -77,7 +78,12 @@ def test_everything_comes_back(
     store: Store, run: Callable[..., str], empty: Callable[[], None], settings: Settings, tmp_path: Path
 ) -> None:
     predictions = fill(store, MOMENTS, shards=4)
-    store.put(Entry(predictions[0], b"thumbnail"))
+    entries = sampled(today() - timedelta(days=1), 3)
+    store.put_all(entries)
+    judgment = judge(store, entries[0].prediction, "Dress")
+    kept = {prediction.id for prediction in [*predictions, *(entry.prediction for entry in entries)]}
+    day = day_of(entries[0].prediction)
+    samples = store.samples(day, 10)
     folder = tmp_path / "backups"
     folder.mkdir()
     printed = run("backup", folder)
@@ -88,8 +94,12 @@ def test_everything_comes_back(
     assert run("restore", folder) == printed.replace("backup: ", "restore: ").replace(" in ", " from ")
     restored = open_store(settings, lambda _: None)
     until(lambda: restored.status().reached)
-    assert walk(restored, 7) == predictions
-    assert restored.thumbnail(predictions[0].id) == b"thumbnail"
+    assert {prediction.id for prediction in walk(restored, 7)} == kept
+    assert (restored.samples(day, 10), len(samples)) == (samples, 3)
+    assert day in restored.sampled_days(day.day, day.day)
+    assert restored.thumbnail(entries[0].prediction.id) == b"thumbnail"
+    assert restored.input(entries[0].prediction.id) == entries[0].input
+    assert restored.judgments(entries[0].prediction.id) == (judgment,)
     restored.close()
 
 
