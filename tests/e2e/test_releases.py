@@ -20,7 +20,7 @@ WAIT = ("--wait", "--timeout", "300s")
 def empty(cluster: Cluster) -> Iterator[None]:
     """Removes all releases afterwards, and their volumes and Secrets."""
     yield
-    for release in cluster.helm("list", "--short", "--all").split():
+    for release in cluster.helm("list", "--short").split():
         cluster.helm("uninstall", release, "--wait")
     cluster.kubectl("delete", "pvc,secrets,jobs", "--all")
 
