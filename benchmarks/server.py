@@ -16,7 +16,7 @@ from benchmarks.errors import BenchmarkError
 
 _READY_SECONDS = 60
 _POLL_SECONDS = 0.01
-# gunicorn waits up to 25 seconds for its workers.
+# The server waits up to 25 seconds for its workers, and longer only for slow uploads.
 _STOP_SECONDS = 40
 
 

@@ -155,7 +155,12 @@ class Settings:
         1, "maximum number of images that a worker decodes and classifies at once; with 1 it uses one CPU", minimum=1
     )
     max_batch: int = _number(32, "maximum number of images in one /v2 request", minimum=1)
-    body_timeout: int = _number(10, "seconds within which a request body must arrive", minimum=1)
+    body_timeout: int = _number(
+        10, "seconds that a request body may take to arrive before LOOKBOOK_BODY_RATE counts", minimum=1
+    )
+    body_rate: int = _number(
+        128 * 1024, "minimum rate at which a request body arrives after that time, in bytes per second", minimum=1
+    )
     keep_alive: int = _number(
         75,
         "seconds that an idle connection stays open; a load balancer in front should close its connections first; "

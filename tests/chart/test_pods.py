@@ -1,5 +1,13 @@
 """What every pod may do, and which resources it requests."""
 
+import json
+from typing import Any
+
+import pytest
+from lookbook.server.process import HANDLING_SECONDS
+from lookbook.server.uploads import longest_seconds
+from lookbook.settings import Settings
+
 from tests.support.chart import containers, named, pod_specs, render, schema_job
 from tests.support.places import CHART
 
@@ -42,3 +50,14 @@ def test_only_one_init_container_has_a_token() -> None:
 def test_existing_secrets_need_no_token() -> None:
     kinds = {item["kind"] for item in render("--values", CHART / "ci/external-values.yaml")}
     assert not kinds & {"Role", "RoleBinding", "StatefulSet"}
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"body_timeout": 60}, {"max_bytes": 50_000_001}, {"body_rate": 10_000, "max_bytes": 1_000_000}]
+)
+def test_a_pod_that_stops_may_finish_the_slowest_upload(settings: dict[str, Any]) -> None:
+    deployment = named(render("--set-json", f"settings={json.dumps(settings)}"), "Deployment", "lookbook")
+    spec = deployment["spec"]["template"]["spec"]
+    pause = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+    spare = spec["terminationGracePeriodSeconds"] - pause - longest_seconds(Settings(**settings)) - HANDLING_SECONDS
+    assert spare == 12

@@ -1,7 +1,6 @@
 """Images on their way to the service, and their cards."""
 
 import re
-import socket
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -15,6 +14,7 @@ from playwright.sync_api import Page, Request, expect
 
 from tests.support.browser import choose, error_shown, expect_history, expect_tally, history_ids
 from tests.support.images import encoded
+from tests.support.load import make_large, occupy
 from tests.support.places import BAG, GOLDEN, PHOTOS
 from tests.support.running import Service, free_port, until
 
@@ -28,13 +28,6 @@ def drop(page: Page, *paths: Path) -> None:
     for step in ("dragEnter", "dragOver", "drop"):
         session.send("Input.dispatchDragEvent", {"type": step, "x": 5, "y": 5, "data": data})
         expect(page.locator("body")).to_have_class("dropping" if step == "dragOver" else re.compile("^(dropping)?$"))
-
-
-def occupy(service: Service) -> socket.socket:
-    """A request whose body never ends and which counts against the limit."""
-    sock = socket.create_connection(("127.0.0.1", service.port), 10)
-    sock.sendall(b"POST /v1/predictions HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 9\r\n\r\n")
-    return sock
 
 
 def test_one_bad_image_does_not_stop_the_others(service: Service, visit: Visit, tmp_path: Path) -> None:
@@ -130,8 +123,10 @@ def test_a_phone_offers_its_camera(service: Service, visit: Visit) -> None:
     expect_tally(page, "1 image: 1 classified")
 
 
-def test_a_busy_service_is_retried_after_the_time_it_gives(serve: Callable[..., Service], visit: Visit) -> None:
-    service = serve(max_requests=1, body_timeout=60).ready()
+def test_a_busy_service_is_retried_after_the_time_it_gives(
+    serve: Callable[..., Service], altered: Callable[..., Path], visit: Visit
+) -> None:
+    service = serve(max_requests=1, model=altered(make_large)).ready()
     page = visit(service.url)
     expect_history(page, "No predictions yet.")
     sent: list[float] = []

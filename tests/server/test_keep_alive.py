@@ -16,21 +16,13 @@ from lookbook.settings import Settings
 
 from tests.support.load import heavy
 from tests.support.running import Service, until
+from tests.support.wire import read_response
 
 GET = b"GET /v1/model HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 def connect(service: Service) -> socket.socket:
     return socket.create_connection(("127.0.0.1", service.port), 30)
-
-
-def head(sock: socket.socket) -> bytes:
-    """The head of a response, whose body is read, too."""
-    with sock.makefile("rb") as file:
-        lines = list(iter(file.readline, b"\r\n"))
-        (length,) = [int(line.split()[1]) for line in lines if line.lower().startswith(b"content-length:")]
-        file.read(length)
-    return b"".join(lines)
 
 
 def test_balancers_that_keep_connections_for_a_minute_close_them_first() -> None:
@@ -43,7 +35,7 @@ def test_an_idle_connection_is_closed_when_its_time_is_over(serve: Callable[...,
         for _ in range(3):
             time.sleep(1)
             sock.sendall(GET)
-            assert b"Connection: keep-alive" in head(sock)
+            assert b"Connection: keep-alive" in read_response(sock)
         began = time.monotonic()
         assert sock.recv(1) == b""
         assert 1.9 < time.monotonic() - began < 8
@@ -53,7 +45,7 @@ def test_connections_need_not_be_kept(serve: Callable[..., Service]) -> None:
     service = serve(keep_alive=0).ready()
     with connect(service) as sock:
         sock.sendall(GET)
-        assert b"Connection: close" in head(sock)
+        assert b"Connection: close" in read_response(sock)
         assert sock.recv(1) == b""
 
 
@@ -88,7 +80,7 @@ def test_every_response_during_shutdown_says_that_the_connection_closes(serve: C
     image = heavy()
     with connect(service) as busy, connect(service) as idle:
         idle.sendall(GET)
-        assert b"Connection: keep-alive" in head(idle)
+        assert b"Connection: keep-alive" in read_response(idle)
         busy.sendall(
             b"POST /v1/predictions HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: %d\r\n\r\n"
             % len(image)
@@ -100,6 +92,6 @@ def test_every_response_during_shutdown_says_that_the_connection_closes(serve: C
         time.sleep(0.2)
         idle.sendall(GET)
         for sock in (idle, busy):
-            assert b"Connection: close" in head(sock)
+            assert b"Connection: close" in read_response(sock)
             assert sock.recv(1) == b""
     assert service.stop() == 0

@@ -15,6 +15,7 @@ import pytest
 import requests
 from lookbook.server.connection import SEND_SECONDS
 
+from tests.support.load import read_slowly
 from tests.support.places import BAG
 from tests.support.running import Service, until
 
@@ -194,16 +195,6 @@ def test_a_truncated_body_is_400(serve: Callable[..., Service]) -> None:
     assert text.startswith(b"HTTP/1.1 400 ")
     assert b"the request body ended after %d of %d bytes" % (len(body), len(body) + 1) in text
     assert stored(service) == []
-
-
-def read_slowly(service: Service, request: bytes) -> socket.socket:
-    """A client that has sent a request and whose buffer holds only the start of the response."""
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    sock.settimeout(30)
-    sock.connect(("127.0.0.1", service.port))
-    sock.sendall(request)
-    return sock
 
 
 def test_clients_that_do_not_read_are_counted_and_then_disconnected(serve: Callable[..., Service]) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -9,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import requests
 from PIL import Image
@@ -34,6 +36,26 @@ def liveness(service: Service) -> Iterator[list[float]]:
         rest, _ = probe.communicate(timeout=60)
         seconds += [float(line) for line in rest.splitlines()]
         assert probe.returncode == 0
+
+
+def make_large(manifest: dict[str, Any]) -> None:
+    """Change a manifest so that no buffer of the system holds the response to GET /v1/model."""
+    manifest["note"] = "x" * 8_000_000
+
+
+def occupy(service: Service) -> socket.socket:
+    """A request that counts against the limit for ten seconds: nobody reads its response. Needs a large manifest."""
+    return read_slowly(service, b"GET /v1/model HTTP/1.1\r\nHost: x\r\n\r\n")
+
+
+def read_slowly(service: Service, request: bytes) -> socket.socket:
+    """A client that has sent a request and whose buffer holds only the start of the response."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.settimeout(30)
+    sock.connect(("127.0.0.1", service.port))
+    sock.sendall(request)
+    return sock
 
 
 def heavy() -> bytes:

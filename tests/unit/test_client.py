@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from tests.support.commands import LOOKBOOK, json_lines, lookbook
+from tests.support.load import make_large, occupy
 from tests.support.places import BAG, MLP, ROOT
 from tests.support.running import Service, until
 
@@ -58,13 +59,10 @@ def test_a_token_without_the_role_is_one_line(serve: Callable[..., Service], tmp
     assert "--token or LOOKBOOK_TOKEN" in refused.stderr
 
 
-def test_a_busy_server_is_asked_again(serve: Callable[..., Service]) -> None:
-    service = serve(max_requests=1, body_timeout=30).ready()
+def test_a_busy_server_is_asked_again(serve: Callable[..., Service], altered: Callable[..., Path]) -> None:
+    service = serve(max_requests=1, model=altered(make_large)).ready()
     paths = [BAG] * 40
-    with socket.create_connection(("127.0.0.1", service.port)) as hog:
-        hog.sendall(
-            b"POST /v1/predictions HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 9\r\n\r\nx"
-        )
+    with occupy(service):
         until(lambda: "lookbook_in_flight 1.0" in requests.get(f"{service.url}/metrics", timeout=5).text)
         # The first request, for the model, is refused, too.
         command = subprocess.Popen(

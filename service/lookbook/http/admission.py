@@ -4,14 +4,14 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from flask import Flask, request
+from flask import Flask
 from werkzeug.wsgi import ClosingIterator
 
 from lookbook.errors import Busy
+from lookbook.http.environ import ADMITTED, INCOMPLETE
 from lookbook.http.guards import guard
+from lookbook.http.routing import request
 from lookbook.telemetry import metrics
-
-_ADMITTED = "lookbook.admitted"
 
 
 def init_app(app: Flask, limit: int) -> None:
@@ -27,15 +27,21 @@ class _Admission:
     def __init__(self, app: Callable[..., Iterable[bytes]], limit: int) -> None:
         self._app = app
         self._limit = limit
-        self._free = threading.BoundedSemaphore(limit)
+        self._admitted = 0
+        self._lock = threading.Lock()
 
     def admit(self) -> None:
-        """Count the current request; raises Busy if there is no room for it."""
-        if not self._free.acquire(blocking=False):
+        """Count the current request, unless its body is to come; raises Busy if there is no room for it."""
+        arriving = INCOMPLETE in request.environ and request.method == "POST" and not request.routing_exception
+        with self._lock:
+            full = self._admitted >= self._limit
+            self._admitted += not (full or arriving)
+        if full:
             metrics.refused.inc()
             raise Busy(f"this worker is already handling {self._limit} requests; try again later")
-        request.environ[_ADMITTED] = True
-        metrics.in_flight.inc()
+        if not arriving:
+            request.environ[ADMITTED] = True
+            metrics.in_flight.inc()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         try:
@@ -46,6 +52,7 @@ class _Admission:
             raise
 
     def _leave(self, environ: dict[str, Any]) -> None:
-        if environ.pop(_ADMITTED, False):
+        if environ.pop(ADMITTED, False):
             metrics.in_flight.dec()
-            self._free.release()
+            with self._lock:
+                self._admitted -= 1

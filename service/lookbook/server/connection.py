@@ -1,6 +1,6 @@
-"""A client's connection: the head of its next request, the deadlines of the current one, and its end.
+"""A client's connection: the head and the body of its request, the deadlines of the response, and its end.
 
-Nothing here waits, except for sending a response and reading a body, within their deadlines.
+Nothing here waits, except for sending a response within its deadline.
 
 Tests: tests/server/test_worker.py.
 """
@@ -14,14 +14,14 @@ from gunicorn.config import Config
 from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import TConn
 
-from lookbook.errors import BodyTimeout
+from lookbook.errors import RequestError
+from lookbook.server.incoming import HEAD_END, BodyIncomplete, IncomingBody
 from lookbook.server.sockets import Socket, Source
 
 HEAD_BYTES = 64 * 1024
 SEND_SECONDS = 10
 
-_HEAD_END = b"\r\n\r\n"
-# Heads and small bodies arrive in one read; a thread reads the rest of a large body with less copying.
+# Heads and small bodies arrive in one read.
 _READ_BYTES = 8 * 1024
 _DISCARD_BYTES = 256 * 1024
 
@@ -39,6 +39,7 @@ class Connection(TConn):  # type: ignore[misc]
     """A client's socket and the parser of its requests."""
 
     sock: Socket
+    body: IncomingBody
 
     def __init__(self, cfg: Config, sock: Socket, client: Any, server: Any) -> None:
         super().__init__(cfg, sock, client, server)
@@ -47,11 +48,12 @@ class Connection(TConn):  # type: ignore[misc]
         self.data_ready = True
         self.in_loop = False  # whether the event loop handles the current request, for which it must not wait
         self._head = bytearray()
+        self._request = b""
 
     def receive_head(self) -> Head:
         """Read once."""
         # Once a head is complete the rest has to wait: clients that send without a pause would fill the memory.
-        if _HEAD_END not in self._head:
+        if HEAD_END not in self._head:
             try:
                 data = self.sock.recv(_READ_BYTES)
             except BlockingIOError:
@@ -61,36 +63,55 @@ class Connection(TConn):  # type: ignore[misc]
             if not data:
                 return Head.CLOSED
             self._head += data
-        if _HEAD_END in self._head:
+        if HEAD_END in self._head:
             return Head.COMPLETE
         return Head.PARTIAL if len(self._head) < HEAD_BYTES else Head.TOO_LONG
 
-    def give_head_to_parser(self) -> bytes:
-        """Let the parser read the head, and whatever arrived after it, next; returns both."""
-        head = bytes(self._head)
+    def begin_request(self, most: int) -> bytes:
+        """The head, and what has arrived behind it; the body that begins with this may have at most `most` bytes."""
+        self._request = bytes(self._head)
         self._head.clear()
-        self.parser.unreader.unread(head)
-        return head
+        self.body = self.source.body = IncomingBody(self._request, most)
+        return self._request
 
-    def allow(self, seconds: float) -> None:
-        """Limit reading the body, and sending an early response such as 100 Continue, to `seconds` each."""
-        self.source.allow(seconds)
-        self.sock.allow(seconds)
+    def give_request_to_parser(self) -> bytes:
+        """Let the parser read the request, from its beginning, next; returns what begin_request() did."""
+        if self.body.checked:
+            self.parser = http.get_parser(self.cfg, self.source, self.client)
+        self.parser.unreader.unread(self._request)
+        return self._request
+
+    def receive_body(self) -> int:
+        """Read once; the number of bytes that were read. Raises OSError if the client has disconnected."""
+        try:
+            data = self.sock.recv(self.body.wanted)
+        except BlockingIOError:
+            return 0
+        self.body.add(data)
+        return len(data)
+
+    def send_continue(self) -> None:
+        """Tell the client to send the body. Raises OSError if it has disconnected."""
+        self.body.expects_continue = False
+        self.sock.allow(0)
+        self.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def begin_response(self, last: bool) -> None:
         """Announce that the connection will close if this is the `last` response, or if a body is still arriving."""
         self.sock.allow(0 if self.in_loop else SEND_SECONDS)
-        self.source.allow(0)
         try:
             complete = self.parser.finish_body(max_bytes=_DISCARD_BYTES)
-        except (BodyTimeout, ParseException, OSError):
+        except (BodyIncomplete, RequestError, ParseException, OSError):
             complete = False
         if last or not complete:
             self.parser.mesg.force_close()
 
     def next_request_began(self) -> bool:
-        """Take back what the parser read beyond the current request; returns whether there is any."""
+        """Forget the current request; take back what was read beyond it, and return whether there is any."""
+        self._request = b""
         self._head += self.parser.unreader.take_buffered()
+        while self.body.buffer:
+            self._head += self.body.buffer.take(HEAD_BYTES)
         return bool(self._head)
 
     def has_data(self) -> bool:

@@ -20,11 +20,14 @@ from lookbook.server import logs, metrics_folder
 from lookbook.server.checks import check
 from lookbook.server.cpus import available_cpus
 from lookbook.server.restarts import Restarts
+from lookbook.server.uploads import longest_seconds
 from lookbook.server.worker import Worker
 from lookbook.settings import Settings
 
 # Threads in addition to those for admitted requests; they refuse the other requests.
 SPARE_THREADS = 8
+# During shutdown, for requests whose bodies have arrived.
+HANDLING_SECONDS = 25
 _M_MMAP_THRESHOLD = -3  # from malloc.h
 
 
@@ -135,7 +138,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         # Below the usual limit of 1,024 open files, beyond which accept() would end the worker.
         "worker_connections": 900,
         "keepalive": settings.keep_alive,
-        "graceful_timeout": 25,
+        "graceful_timeout": longest_seconds(settings) + HANDLING_SECONDS,
         "worker_tmp_dir": "/dev/shm" if os.access("/dev/shm", os.W_OK) else None,
         "logconfig_dict": logs.CONFIG,
         "logger_class": Logger,
@@ -147,6 +150,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "on_starting": lambda master: metrics_folder.create(),
         "when_ready": lambda master: master.log.info(_kept(settings)),
         "pre_fork": lambda master, worker: metrics_folder.prepare(worker.age, master.ages()),
+        "pre_request": _leave_100_continue_to_worker,
         "post_fork": lambda master, worker: metrics_folder.use(worker.age),
         "child_exit": lambda master, worker: master.ended(worker),
         "on_exit": lambda master: metrics_folder.remove(),
@@ -160,6 +164,10 @@ def _kept(settings: Settings) -> str:
     what = "The uploaded files" if settings.keep == "original" else "The pixels that the model sees"
     images = "all images" if settings.keep_for == "all" else "a random sample of the images"
     return f"{what} of {images} are kept for up to {settings.keep_days} days; LOOKBOOK_KEEP=none turns this off"
+
+
+def _leave_100_continue_to_worker(_: Worker, request: Any) -> None:
+    request._expected_100_continue = False
 
 
 def _return_memory() -> None:

@@ -6,10 +6,13 @@ Tests: tests/server/test_worker.py.
 import errno
 import socket
 import time
-from contextlib import suppress
 from typing import Any
 
 from lookbook.errors import BodyTimeout
+from lookbook.server.incoming import BodyIncomplete, IncomingBody
+
+# As much as the application reads at once.
+_PIECE_BYTES = 64 * 1024
 
 
 class Socket(socket.socket):
@@ -55,25 +58,25 @@ class Socket(socket.socket):
 
 
 class Source:
-    """What gunicorn's parser reads requests from: a socket, until a deadline."""
+    """What gunicorn's parser reads requests from. Never waits: what it reads has arrived, or the request fails."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._deadline = 0.0
-
-    def allow(self, seconds: float) -> None:
-        """Limit all reading from now on to `seconds` in total; 0 reads only what has already arrived."""
-        self._deadline = time.monotonic() + seconds
+        self.body: IncomingBody | None = None
 
     def recv(self, size: int) -> bytes:
-        """Raises BodyTimeout, which passes through Werkzeug's stream, unlike an OSError."""
-        with suppress(BlockingIOError):
-            return self._sock.recv(size)
-        left = self._deadline - time.monotonic()
+        """Raises BodyIncomplete, or a RequestError, which passes through Werkzeug's stream, unlike an OSError."""
+        body = self.body
+        if body and body.buffer and body.complete:
+            # gunicorn copies what it has not used of a piece, again and again.
+            return body.buffer.take(min(size, _PIECE_BYTES))
+        if body and body.failure:
+            raise body.failure
+        if body and not body.complete:
+            raise BodyIncomplete
+        if body and body.ended:
+            return b""
         try:
-            self._sock.settimeout(max(left, 0))
             return self._sock.recv(size)
-        except (TimeoutError, BlockingIOError):
+        except BlockingIOError:
             raise BodyTimeout("the request body did not arrive in time") from None
-        finally:
-            self._sock.settimeout(0)

@@ -1,11 +1,13 @@
 """gunicorn's threaded worker, made safe against slow clients.
 
-gthread (gunicorn 27.0) reads the head of a request in a thread, so that as many slow clients as there are threads
-block it. It also closes connections politely in its only event loop, where one client that does not hang up blocks
-all others for two seconds. Here both wait in the event loop without blocking it; a body must arrive and a response be
-read within a time limit; the event loop itself answers liveness; readiness and metrics have threads of their own.
+gthread (gunicorn 27.0) reads a request in a thread, so that as many slow clients as there are threads block it. It also
+closes connections politely in its only event loop, where one client that does not hang up blocks all others for two
+seconds. Here the event loop waits for heads, bodies and ends without being blocked, and a thread gets a request when
+all of it has arrived; a response must be read within a time limit; the event loop itself answers liveness; readiness
+and metrics have threads of their own.
 
-Tests: tests/server/test_worker.py; tests/unit/test_worker_overrides.py for OVERRIDDEN and USED.
+Tests: tests/server/test_worker.py, tests/server/test_slow_uploads.py; tests/unit/test_worker_overrides.py for
+OVERRIDDEN and USED.
 """
 
 import fcntl
@@ -25,10 +27,14 @@ from typing import Any
 from gunicorn.http.errors import LimitRequestHeaders
 from gunicorn.workers.gthread import ThreadWorker
 
+from lookbook.errors import Busy, RequestError
+from lookbook.http import environ as environ_keys
 from lookbook.server.affinity import keep_together
 from lookbook.server.connection import HEAD_BYTES, Connection, Head
+from lookbook.server.incoming import BodyIncomplete
 from lookbook.server.refusals import refusal
 from lookbook.server.sockets import Socket
+from lookbook.server.uploads import Uploads
 
 # The methods of gunicorn that Worker overrides, and why.
 OVERRIDDEN = {
@@ -39,7 +45,8 @@ OVERRIDDEN = {
     "ThreadWorker.on_pending_socket_readable": "read heads in the event loop",
     "ThreadWorker.finish_request": "close connections without blocking the event loop",
     "ThreadWorker.murder_keepalived": "look once more for a request before an idle connection is closed",
-    "ThreadWorker.murder_pending": "close lingering connections in time, and write what waits for the log",
+    "ThreadWorker.murder_pending": "end what takes too long, and write what waits for the log",
+    "ThreadWorker.wait_for_and_dispatch_events": "look often while bodies arrive",
     "ThreadWorker.load_wsgi": "learn when the application starts a response",
     "ThreadWorker.handle": "know the connection of the response that the application starts",
     "ThreadWorker.handle_error": "send errors in the application's own form",
@@ -70,16 +77,21 @@ USED = {
     "Parser.unreader": "reach what was read ahead",
     "Unreader.take_buffered": "take back what was read of the next request",
     "Unreader.unread": "hand over a head that the event loop read",
+    "Request._expected_100_continue": "ask for the body only when the application wants it",
     "Request.force_close": "announce that the connection closes",
 }
 
 HEAD_SECONDS = 10
 LINGER_SECONDS = 2
+# A body that takes longer than this to arrive is collected only if the application does not refuse the request.
+CHECK_SECONDS = 0.05
 
 LIVENESS = b"GET /livez "
 PROBES = (b"GET /readyz ", b"GET /metrics ", b"GET /v2/health/")
 PROBE_THREADS = 2
 _OTHER_FILES = 100
+# What handle() returns if the application wants a body that is still arriving.
+INCOMPLETE = object()
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -91,9 +103,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.born = time.monotonic()
         self.lingering: deque[Connection] = deque()
+        self._next_look = 0.0
         self.serving = threading.local()
 
     def init_process(self) -> None:
+        self.uploads = Uploads(self.app.settings)
         self._grow_file_table()
         if self.app.settings.max_inferences == 1:
             keep_together(self.age)
@@ -114,9 +128,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
-        app = self.wsgi
-        self.components = app.extensions["lookbook"]
-        self.wsgi = lambda environ, start: app(environ, partial(self._start_response, start))
+        # Imported here: only after the fork.
+        from lookbook.telemetry import metrics
+
+        self.metrics = metrics
+        self.components = self.wsgi.extensions["lookbook"]
+        self.wsgi = partial(self._run, self.wsgi)
 
     def accept(self, listener: socket.socket) -> None:
         try:
@@ -136,13 +153,21 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def on_pending_socket_readable(self, conn: Connection, client: socket.socket) -> None:
         """More of a head has arrived."""
-        if self._receive_head(conn):
+        head = conn.receive_head()
+        if head is not Head.PARTIAL:
             self.poller.unregister(client)
             self.pending_conns.remove(conn)
+            self._pass_on(conn, head)
 
     def finish_request(self, conn: Connection, future: "Future[Any]") -> None:
         """A request has been handled; the future's result says whether the connection stays open for another."""
-        if future.cancelled() or not future.result():
+        result = not future.cancelled() and future.result()
+        if result is INCOMPLETE:
+            self._go_on_collecting(conn)
+            return
+        self.uploads.hold(-conn.body.held)
+        if not result:
+            conn.body.buffer.clear()
             self._linger(conn)
         elif conn.next_request_began():
             self._await_head(conn)
@@ -165,10 +190,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         sys.stderr.flush()
         while self.lingering and self.lingering[0].timeout <= time.monotonic():
             self._end_lingering(self.lingering[0])
+        if self.uploads and time.monotonic() >= self._next_look:
+            self._look_after_uploads()
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        super().wait_for_and_dispatch_events(min(timeout, CHECK_SECONDS) if self.uploads else timeout)
 
     def handle(self, conn: Connection) -> Any:
         self.serving.conn = conn
-        return super().handle(conn)
+        try:
+            return super().handle(conn)
+        except BodyIncomplete:
+            return INCOMPLETE
 
     def handle_error(self, _: Any, client: Socket, addr: Any, exc: BaseException) -> None:
         found = refusal(exc)
@@ -180,20 +213,25 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         with suppress(OSError):
             client.sendall(found.encode())
 
+    def _run(self, app: Callable[..., Any], environ: dict[str, Any], start: Callable[..., Any]) -> Any:
+        if not self.serving.conn.body.complete:
+            environ[environ_keys.INCOMPLETE] = True
+        return app(environ, partial(self._start_response, start))
+
     def _start_response(self, start: Callable[..., Any], *arguments: Any) -> Any:
         # Clients of a server that is not ready reach another one with their next connection.
         self.serving.conn.begin_response(last=not (self.alive and self.components.ready))
         return start(*arguments)
 
     def _await_head(self, conn: Connection) -> None:
-        if not self._receive_head(conn):
-            self._watch(conn, self.pending_conns, HEAD_SECONDS, self.on_pending_socket_readable)
-
-    def _receive_head(self, conn: Connection) -> bool:
-        """Read what has arrived; false if the head is still incomplete, else the connection has been passed on."""
         head = conn.receive_head()
         if head is Head.PARTIAL:
-            return False
+            self._watch(conn, self.pending_conns, HEAD_SECONDS, self.on_pending_socket_readable)
+        else:
+            self._pass_on(conn, head)
+
+    def _pass_on(self, conn: Connection, head: Head) -> None:
+        """Go on with a connection whose head is complete, or will not be."""
         if head is Head.COMPLETE:
             self._dispatch(conn)
         elif head is Head.CLOSED:
@@ -203,22 +241,98 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 None, conn.sock, conn.client, LimitRequestHeaders(f"the headers do not end within {HEAD_BYTES} bytes")
             )
             self.method_queue.defer(self._linger, conn)
-        return True
 
     def _dispatch(self, conn: Connection) -> None:
         """Handle the request whose head has arrived: liveness in this loop, everything else in a thread."""
-        head = conn.give_head_to_parser()
-        conn.in_loop = head.startswith(LIVENESS)
+        request = conn.begin_request(self.app.settings.max_bytes)
+        conn.in_loop = request.startswith(LIVENESS)
         if conn.in_loop:
-            conn.allow(0)
+            conn.give_request_to_parser()
             future: Future[Any] = Future()
             future.set_result(self.handle(conn))
             self.method_queue.defer(self.finish_request, conn, future)
-            return
-        conn.allow(self.app.settings.body_timeout)
-        pool = self.probes if head.startswith(PROBES) else self.tpool
+        elif conn.body.complete:
+            self._submit(conn)
+        else:
+            self._collect(conn)
+
+    def _submit(self, conn: Connection) -> None:
+        request = conn.give_request_to_parser()
+        pool = self.probes if request.startswith(PROBES) else self.tpool
         future = pool.submit(self.handle, conn)
         future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
+
+    def _collect(self, conn: Connection) -> None:
+        """Collect a body in this loop."""
+        if conn.body.expects_continue:
+            self._submit(conn)  # to be refused, or else to come back
+            return
+        self.uploads.add(conn)
+        if not self._receive_body(conn):
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_body_readable, conn))
+
+    def _go_on_collecting(self, conn: Connection) -> None:
+        """The application has had the chance to refuse the request, and wants its body."""
+        conn.body.checked = True
+        try:
+            if conn.body.expects_continue:
+                conn.send_continue()
+        except OSError:
+            self._close(conn)
+            return
+        self._count_upload(1)
+        self._collect(conn)
+
+    def _on_body_readable(self, conn: Connection, client: socket.socket) -> None:
+        # Another connection, whose turn was just before, may have made this one give up.
+        if conn in self.uploads and self._receive_body(conn):
+            with suppress(KeyError):  # given up
+                self.poller.unregister(client)
+
+    def _receive_body(self, conn: Connection) -> bool:
+        """Read what has arrived; false if the body is still incomplete, else the connection has been passed on."""
+        try:
+            self.uploads.hold(conn.receive_body())
+        except OSError:
+            self._end_upload(conn)
+            self.uploads.hold(-conn.body.held)
+            self._close(conn)
+            return True
+        if conn.body.complete:
+            self._end_upload(conn)
+            self._submit(conn)
+            return True
+        while slowest := self.uploads.excess():
+            self.metrics.refused.inc()
+            self._give_up(slowest, Busy("the uploads in progress take too much memory; try again later"))
+        return conn not in self.uploads
+
+    def _end_upload(self, conn: Connection) -> None:
+        self.uploads.remove(conn)
+        if conn.body.checked:
+            self._count_upload(-1)
+
+    def _look_after_uploads(self) -> None:
+        self._next_look = time.monotonic() + CHECK_SECONDS
+        for conn in self.uploads.late():
+            self._give_up(conn, self.uploads.timeout())
+        for conn in self.uploads.unchecked(CHECK_SECONDS):
+            self._end_upload(conn)
+            self.poller.unregister(conn.sock)
+            self._submit(conn)
+
+    def _give_up(self, conn: Connection, failure: RequestError) -> None:
+        """Let the application respond with the failure."""
+        self._end_upload(conn)
+        with suppress(KeyError):  # not registered yet
+            self.poller.unregister(conn.sock)
+        self.uploads.hold(-conn.body.held)
+        conn.body.fail(failure)
+        self._submit(conn)
+
+    def _count_upload(self, change: int) -> None:
+        self.metrics.receiving.inc(change)
+        self.metrics.in_flight.inc(change)
 
     def _linger(self, conn: Connection) -> None:
         """Close as RFC 9112, section 9.6, asks, so that a client still sending its request gets the response."""

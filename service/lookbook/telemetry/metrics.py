@@ -11,6 +11,9 @@ decode_seconds = Histogram("lookbook_decode_seconds", "Seconds to decode an imag
 inference_seconds = Histogram("lookbook_inference_seconds", "Seconds to classify an image", buckets=_SECONDS)
 store_seconds = Histogram("lookbook_store_seconds", "Seconds to store the predictions of a request", buckets=_SECONDS)
 in_flight = Gauge("lookbook_in_flight", "Requests in progress", multiprocess_mode="livesum")
+receiving = Gauge(
+    "lookbook_receiving", "Requests in progress whose bodies are still arriving", multiprocess_mode="livesum"
+)
 queued = Gauge("lookbook_queued", "Requests that wait for an inference slot", multiprocess_mode="livesum")
 store_up = Gauge(
     "lookbook_store_up", "1 if the store is available to every worker, else 0", multiprocess_mode="livemin"
