@@ -129,6 +129,13 @@ def cassandra(cassandra_server: Settings, cassandra_session: Session) -> Iterato
             _alter(cassandra_session, f"TRUNCATE {keyspace}.{table}")
 
 
+@pytest.fixture
+def on_cassandra(cassandra: Settings) -> dict[str, object]:
+    """Options for `serve` to use the real Cassandra."""
+    names = ("store", "cassandra_port", "cassandra_username", "cassandra_password", "cassandra_keyspace")
+    return {name: getattr(cassandra, name) for name in names}
+
+
 @pytest.fixture(params=["sqlite", pytest.param("cassandra", marks=pytest.mark.cassandra)])
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Store]]:
     """Opens a store, and reopens it with other settings; each test runs with SQLite and with Cassandra."""
