@@ -59,7 +59,7 @@ exports: $(VENV)/testing ## measure the cost of an export of 1,000,000 rows
 acceptance: $(VENV)/testing ## measure how good the estimates of quality are: make acceptance [SCORES=FILE.npz]
 	$(VENV)/bin/python -m benchmarks.truth $(if $(SCORES),--scores "$(SCORES)")
 
-acceptance-photos: $(VENV)/testing ## the same on photographs that are judged by their labels: make acceptance-photos PHOTOS=DIR
+acceptance-photos: $(VENV)/testing ## measure how good the estimates are on labeled photographs: make acceptance-photos PHOTOS=DIR
 	$(VENV)/bin/python -m benchmarks.truth_photos "$(PHOTOS)"
 
 reference: $(VENV)/testing ## write the pages of docs/reference that are made from the code

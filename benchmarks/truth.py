@@ -1,7 +1,7 @@
 """Measures how good the estimates of lookbook.truth are: `python -m benchmarks.truth`, or `make acceptance`.
 
-Traffic with known truths goes through the sampler and the estimators that serve; the tables compare what they say with
-what is true. The last table lists what is required; a miss is exit code 1.
+Traffic with known truths goes through the product's sampler and estimators; the tables compare what they say with the
+truth. The last table lists the requirements; if one is missed, the exit code is 1.
 """
 
 import argparse
@@ -146,7 +146,7 @@ def _print_drift(delays: Iterator[Delay]) -> list[Delay]:
     print(f"The change comes right after the reference, or {LATE} chunks later.\n")
     changes = ("+10% of a label", "-10 points")
     late = [f"{change}, {when}" for when in ("at once", "later") for change in changes]
-    table.head(("rows a chunk", "senders", f"false alarm in {CHUNKS} chunks", *late), texts=2)
+    table.head(("rows per chunk", "senders", f"false alarm in {CHUNKS} chunks", *late), texts=2)
     found = []
     for delay in delays:
         figures = [f"{median:.0f} / {most:.0f}" for median, most in delay.delays.values()]
@@ -160,7 +160,7 @@ def _print_replays(images: Images, rows: Codes, repetitions: int, seed: int) -> 
     print("\n### Replay: the difference in accuracy from judged flips\n")
     table.head(("candidate", *_FIGURES, "significant", "found worse"), texts=1)
     rng, found = np.random.default_rng(seed), {}
-    cases = (("twin", True, False), ("worse", False, False), ("worse, exchanged by lot", False, True))
+    cases = (("twin", True, False), ("worse", False, False), ("worse, exchanged at random", False, True))
     for case, twin, swapped in cases:
         found = replays(rng, images, rows, repetitions, twin=twin, swapped=swapped)
         for count, one in found.items():
@@ -183,7 +183,7 @@ def main() -> int:
     print(f"accuracy {model.right[rows].mean():.3f}, mean score {model.score[rows].mean():.3f};")
     print(f"{options.repetitions} repetitions, seed {options.seed}.")
     parts = accuracy(images, rows, options.repetitions, options.seed)
-    for title, tallies in zip(("Accuracy", "Labels with at least 5 judged", "Reviewers"), parts, strict=False):
+    for title, tallies in zip(("Accuracy", "Labels with at least 5 judgments", "Reviewers"), parts, strict=False):
         _print_tallies(title, tallies)  # type: ignore[arg-type]
     rng = np.random.default_rng(options.seed + 1)
     _print_tallies("Ten predictions a day", small_weeks(rng, images, rows, options.repetitions))

@@ -1,4 +1,4 @@
-"""Cases of benchmarks.truth: what the product says about traffic whose truth is known, again and again."""
+"""Cases of benchmarks.truth: many repetitions of what the product says about traffic with known truths."""
 
 import math
 from collections.abc import Sequence
@@ -61,12 +61,12 @@ class Tally:
 
 class Tallies(dict[str, Tally]):
     def add(self, case: str, true: float, share: Share | None) -> None:
-        """An estimate of the product, which says none if too little is judged."""
+        """Add an estimate of the product, if there is one."""
         if share:
             self.of(case).add(true, share.estimate, share.interval, share.n)
 
     def add_plain(self, case: str, true: float, right: Flags) -> None:
-        """The share of right ones among these, with Wilson's interval."""
+        """Add the share of right ones, with Wilson's interval."""
         share = float(right.mean())
         self.of(case).add(true, share, wilson(share, len(right)), len(right))
 
@@ -115,11 +115,11 @@ def reviewers(rng: np.random.Generator, week: Week, into: Tallies) -> None:
     hard = rng.random(len(right)) < np.where(right, 0.08, 0.4)
     into.add("200, hard ones unclear", true, evaluate(week.frames, week.truths(rank < 200, hard)).accuracy)
     skipped = evaluate(week.frames, week.truths((rank < 200) & ~hard))
-    into.add("200, hard ones skipped without a word", true, skipped.accuracy)
+    into.add("200, hard ones skipped", true, skipped.accuracy)
 
 
 def small_weeks(rng: np.random.Generator, images: Images, rows: Codes, repetitions: int) -> Tallies:
-    """Ten predictions a day, judged in part or as a whole; the truth is that of endless such traffic."""
+    """Ten predictions a day, judged in part or as a whole; the truth is that of infinitely long such traffic."""
     found, weeks = Tallies(), []
     for _ in range(repetitions):
         week = Week(rng, images, rows, 70)
@@ -153,7 +153,7 @@ def chunk_of(rng: np.random.Generator, images: Images, rows: int, clustered: boo
     """A day's frame. With `clustered`, each sender brings up to eight images. `change` is "label" or "accuracy"."""
     size = len(images.truth)
     image = _of_senders(rng, images, rows) if clustered else rng.integers(size, size=rows)
-    if change == "label":  # ten percent more of one that about seven percent have, as Dress of the shipped model
+    if change == "label":  # ten percent more of a label that about seven percent have, like Dress in the shipped model
         code = np.argmin(np.abs(np.bincount(images.model.label) - 0.07 * size))
         same = np.flatnonzero(images.model.label == code)
         image = np.where(rng.random(rows) < 0.1, rng.choice(same, rows), image)
@@ -167,7 +167,7 @@ def chunk_of(rng: np.random.Generator, images: Images, rows: int, clustered: boo
 def alarm_after(
     rng: np.random.Generator, images: Images, rows: int, clustered: bool, change: str | None, late: int = 0
 ) -> float:
-    """Chunks after the change, which comes `late` chunks after the reference, until the alarm: 0 or less if false."""
+    """Chunks from the change, `late` chunks after the reference, to the alarm; 0 or less if the alarm is false."""
     first = REFERENCE_CHUNKS + late
     days = {
         day: chunk_of(rng, images, rows, clustered, change if day >= first else None) for day in range(first + CHUNKS)
@@ -190,7 +190,7 @@ def replays(
 ) -> dict[int, Replays]:
     """The model against its twin, or against itself on degraded images, in frames of PAIRS rows.
 
-    With `swapped`, the two are exchanged by lot for each image, so that neither is better.
+    With `swapped`, the two are exchanged at random for each image, so that neither is better.
     """
     other = images.twin if twin else images.degraded
     gain = float(other.right[rows].mean() - images.model.right[rows].mean())

@@ -65,7 +65,7 @@ def from_file(path: Path) -> Images:
 
 
 def synthetic(count: int = 4_000, labels: int = 13, seed: int = 0) -> Images:
-    """Scores that are a little too sure, labels of unequal frequency and difficulty, senders with images much alike."""
+    """Slightly overconfident scores, labels of unequal frequency and difficulty, and senders with similar images."""
     rng = np.random.default_rng(seed)
     sender = np.sort(rng.integers(count // 12, size=count))
     favorite = rng.choice(labels, count // 12, p=_shares(labels))[sender]

@@ -136,11 +136,11 @@ class Settings:
         "none",
     )
     keep_for: str = _choice(
-        "sample", "which images to keep: sample (about 20 per worker in ten minutes, chosen at random) or all", "all"
+        "sample", "which images to keep: sample (about 20 per worker every ten minutes, chosen at random) or all", "all"
     )
     keep_days: int = _number(
         28,
-        "days that kept images and comparisons of models are stored, if retention does not end before",
+        "days to keep images and comparisons of models, unless the retention is shorter",
         minimum=1,
         maximum=3650,
     )

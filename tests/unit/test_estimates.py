@@ -50,7 +50,7 @@ def test_judgments_in_order_are_worth_more_than_as_many_at_random(found: Found) 
 
 
 def test_a_plain_share_of_the_queue_would_be_wrong(found: Found) -> None:
-    """So that the cases above can fail."""
+    """This shows that the cases above can fail."""
     assert found.accuracy["naive: share right in the queue, 200"].coverage < 0.3
     assert found.reviewers["naive: share right, with complaints"].coverage == 0
 
@@ -82,7 +82,7 @@ def test_the_bounds_of_unclear_images_cover_the_truth(found: Found) -> None:
 
 
 def test_bursts_stay_bounded(found: Found) -> None:
-    """A worker's sample of a bucket is K (1 + ln(n/K)) rows of n in the mean, and seldom much more."""
+    """Of n predictions, a worker samples K (1 + ln(n/K)) per bucket on average, and rarely many more."""
     assert np.mean(found.bursts.excess) <= 0.05
     assert found.bursts.most < 5 * SAMPLE_SIZE
 
