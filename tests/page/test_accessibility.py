@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.support.browser import choose, expect_history, expect_tally
 from tests.support.places import GOLDEN, PHOTOS
 from tests.support.running import Service
+from tests.support.weeks import fill_weeks, judge
 
 Visit = Callable[..., Page]
 
@@ -42,7 +43,7 @@ def test_the_keyboard_is_enough(service: Service, visit: Visit) -> None:
     press_until_focused(page, link)
     page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog", name=link.inner_text())
-    expect(dialog.get_by_role("heading")).to_be_focused()
+    expect(dialog.get_by_role("heading", level=2)).to_be_focused()
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     expect(link).to_be_focused()
@@ -61,8 +62,12 @@ def test_the_keyboard_is_enough(service: Service, visit: Visit) -> None:
     assert len(service.all_ids()) == 2
 
 
-@pytest.mark.parametrize("width", [360, 2560])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+EACH_WIDTH = pytest.mark.parametrize("width", [360, 2560])
+EACH_SCHEME = pytest.mark.parametrize("scheme", ["light", "dark"])
+
+
+@EACH_WIDTH
+@EACH_SCHEME
 def test_every_state_is_accessible(
     serve: Callable[..., Service], visit: Visit, tmp_path: Path, scheme: str, width: int
 ) -> None:
@@ -99,6 +104,44 @@ def test_every_state_is_accessible(
     page.get_by_label("Label").select_option("Coat")
     page.get_by_label("Before").fill("2025-01-01T00:00")
     expect_history(page, "No predictions match the filter.")
+    check(page)
+
+
+@EACH_WIDTH
+@EACH_SCHEME
+def test_review_and_quality_are_accessible(
+    serve: Callable[..., Service], visit: Visit, tmp_path: Path, scheme: str, width: int
+) -> None:
+    truths = fill_weeks(tmp_path / "serve.sqlite", days=2, per_day=20)
+    service = serve().ready()
+    page = visit(service.url, color_scheme=scheme, viewport={"width": width, "height": 800}, reduced_motion="reduce")
+    page.get_by_role("link", name="Quality").click()
+    expect(page.get_by_role("region", name="Drift")).to_contain_text("Learning")
+    check(page)
+    page.get_by_role("link", name="Review", exact=True).click()
+    field = page.get_by_role("combobox", name="It shows")
+    expect(field).to_be_focused()
+    expect(page.locator(".desk .frame img")).to_be_visible()
+    check(page)
+    page.keyboard.type("Something new")
+    check(page)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog", name="Who judges?")).to_be_visible()
+    check(page)
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-view=review] .result")).to_contain_text("You said Something new.")
+    expect(field).to_be_focused()
+    check(page)
+    press_until_focused(page, page.get_by_role("button", name="Unclear"))
+    press_until_focused(page, page.get_by_role("button", name="Undo"), "Shift+Tab")
+    page.keyboard.press("Enter")
+    for id, label in truths.items():
+        judge(service.url, id, label)
+    page.get_by_role("link", name="Quality").click()
+    matrix = page.get_by_role("region", name="Confusion matrix", exact=True)
+    expect(matrix.get_by_role("img")).to_be_visible()
+    for summary in page.locator(".panels summary").all():
+        summary.click()
     check(page)
 
 

@@ -44,10 +44,15 @@ async function withRetries(send, onRetry) {
   }
 }
 
-/** The response to a request without a body; throws ApiError. */
-export function call(path, method = "GET") {
-  return withRetries((headers) => fetch(path, { method, headers }));
+/** The response to a request with a JSON body or none; throws ApiError. */
+export function call(path, method = "GET", json = undefined) {
+  const body = json && JSON.stringify(json);
+  const type = json && { "Content-Type": "application/json" };
+  return withRetries((headers) => fetch(path, { method, headers: { ...headers, ...type }, body }));
 }
+
+/** The JSON that a request responds with; throws ApiError. */
+export const callJson = async (...request) => (await call(...request)).json();
 
 /** A new Idempotency-Key; crypto.randomUUID is available with TLS only. */
 export const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");

@@ -1,8 +1,11 @@
 // The entry point: takes images from the file chooser, drag and drop, or the clipboard, and follows the address.
 
-import { restart } from "./history.js";
-import { route } from "./prediction.js";
+import "./history.js";
+import { showPrediction } from "./prediction.js";
 import { classifyFiles } from "./predictions.js";
+import "./quality.js";
+import "./review.js";
+import { showView, viewName } from "./router.js";
 import { find } from "./view.js";
 
 for (const [button, input] of [[find("#choose"), find("#files")], [find("#take-photo"), find("#camera")]]) {
@@ -13,15 +16,15 @@ for (const [button, input] of [[find("#choose"), find("#files")], [find("#take-p
   });
 }
 
-const isDialogOpen = () => find("dialog[open]") !== null;
+const isElsewhere = () => viewName() !== "" || find("dialog[open]") !== null;
 const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
 
 // The default action is always prevented: the browser would leave the page to open the file.
 addEventListener("dragover", (event) => {
   if (!hasFiles(event)) return;
   event.preventDefault();
-  event.dataTransfer.dropEffect = isDialogOpen() ? "none" : "copy";
-  document.body.classList.toggle("dropping", !isDialogOpen());
+  event.dataTransfer.dropEffect = isElsewhere() ? "none" : "copy";
+  document.body.classList.toggle("dropping", !isElsewhere());
 });
 addEventListener("dragleave", (event) => {
   if (!event.relatedTarget) document.body.classList.remove("dropping");
@@ -30,13 +33,13 @@ addEventListener("drop", (event) => {
   if (!hasFiles(event)) return;
   event.preventDefault();
   document.body.classList.remove("dropping");
-  if (!isDialogOpen()) classifyFiles(event.dataTransfer.files);
+  if (!isElsewhere()) classifyFiles(event.dataTransfer.files);
 });
 addEventListener("paste", (event) => {
-  if (isDialogOpen() || !event.clipboardData.files.length) return;
+  if (isElsewhere() || !event.clipboardData.files.length) return;
   event.preventDefault();
   classifyFiles(event.clipboardData.files);
 });
-addEventListener("hashchange", route);
-route();
-restart();
+showView();
+showPrediction();
+addEventListener("hashchange", () => showPrediction() || showView());

@@ -1,6 +1,8 @@
 // Every prediction, newest first, loaded page by page as the visitor scrolls.
 
-import { call } from "./api.js";
+import { call, callJson } from "./api.js";
+import { model } from "./model.js";
+import { describe } from "./truths.js";
 import { cloneTemplate, count, find, fullTime, percent, shortTime, showImage } from "./view.js";
 
 const PAGE_SIZE = 60;
@@ -13,6 +15,8 @@ const form = find("#filter");
 const tiles = new Map();
 // The listing on display; one that was replaced meanwhile is ignored when its page arrives.
 let listing;
+// Whether ground truths were given elsewhere since then.
+let stale = true;
 
 const endObserver = new IntersectionObserver(([entry]) => entry.isIntersecting && load(listing), { rootMargin: "600px" });
 const thumbnailObserver = new IntersectionObserver((entries) => {
@@ -20,9 +24,10 @@ const thumbnailObserver = new IntersectionObserver((entries) => {
 }, { rootMargin: "200px" });
 
 /** Show the history from the start, with the current filter. */
-export function restart() {
+function restart() {
   // An incomplete time is still being typed.
   if (!form.checkValidity()) return;
+  stale = false;
   thumbnailObserver.disconnect();
   tiles.clear();
   list.replaceChildren();
@@ -32,9 +37,10 @@ export function restart() {
 }
 
 function readFilter() {
-  const { label, since, until } = Object.fromEntries(new FormData(form));
+  const { label, ground_truth, since, until } = Object.fromEntries(new FormData(form));
   return {
     ...(label && { label }),
+    ...(ground_truth && { ground_truth }),
     ...(since && { since: new Date(since).toISOString() }),
     ...(until && { until: new Date(until).toISOString() }),
   };
@@ -54,7 +60,7 @@ async function load(current) {
     ...(current.cursor && { cursor: current.cursor }),
   });
   try {
-    const [page] = await Promise.all([call(`v1/predictions?${query}`).then((response) => response.json()), showModel()]);
+    const [page] = await Promise.all([callJson(`v1/predictions?${query}`), offerLabels()]);
     if (current !== listing) return;
     for (const item of page.items) if (!tiles.has(item.id)) list.append(makeTile(item));
     current.emptyPages = page.items.length ? 0 : current.emptyPages + 1;
@@ -99,7 +105,7 @@ function offer(text) {
   moreButton.hidden = false;
 }
 
-function makeTile({ id, created_at, file_name, label, score }) {
+function makeTile({ id, created_at, file_name, label, score, ground_truth }) {
   const tile = cloneTemplate("tile");
   const time = find("time", tile);
   tile.dataset.id = id;
@@ -110,6 +116,7 @@ function makeTile({ id, created_at, file_name, label, score }) {
   time.textContent = shortTime(created_at);
   time.dateTime = created_at;
   time.title = fullTime(created_at);
+  find(".truth", tile).textContent = describe(ground_truth, label);
   addLabel(label);
   tiles.set(id, tile);
   thumbnailObserver.observe(tile);
@@ -126,15 +133,7 @@ async function loadThumbnail(tile) {
   }
 }
 
-/** Show the model's name and offer its labels in the filter; repeated until it succeeds once. */
-async function showModel() {
-  const line = find("#model");
-  if (line.textContent) return;
-  const { name, version, labels } = await (await call("v1/model")).json();
-  if (line.textContent) return;
-  line.textContent = `${name} ${version}`;
-  labels.forEach(addLabel);
-}
+const offerLabels = async () => (await model()).labels.forEach(addLabel);
 
 /** Add a label to the filter, in alphabetical order; earlier models may have had other labels. */
 function addLabel(label) {
@@ -154,13 +153,14 @@ function matches({ created_at, label }) {
   const time = new Date(created_at);
   return (
     (!filter.label || filter.label === label) &&
+    (!filter.ground_truth || filter.ground_truth === "none") &&
     (!filter.since || time >= new Date(filter.since)) &&
     (!filter.until || time < new Date(filter.until))
   );
 }
 
 document.addEventListener("stored", ({ detail }) => {
-  if (tiles.has(detail.id) || !matches(detail)) return;
+  if (!listing || tiles.has(detail.id) || !matches(detail)) return;
   const older = Array.from(list.children).find((tile) => find("time", tile).dateTime < detail.created_at);
   list.insertBefore(makeTile(detail), older ?? null);
   if (listing.ended) showEnd(listing);
@@ -168,9 +168,15 @@ document.addEventListener("stored", ({ detail }) => {
 document.addEventListener("deleted", ({ detail }) => {
   tiles.get(detail)?.remove();
   tiles.delete(detail);
-  if (listing.ended) showEnd(listing);
+  if (listing?.ended) showEnd(listing);
 });
-document.addEventListener("token", () => listing.failed && load(listing));
+document.addEventListener("judged", ({ detail: { id, ground_truth } }) => {
+  const tile = tiles.get(id);
+  if (ground_truth === undefined) stale = true;
+  else if (tile) find(".truth", tile).textContent = describe(ground_truth, find(".label", tile).textContent);
+});
+document.addEventListener("token", () => listing?.failed && load(listing));
+document.addEventListener("view", ({ detail }) => !detail.name && stale && restart());
 form.addEventListener("submit", (event) => event.preventDefault());
 form.addEventListener("change", restart);
 form.addEventListener("focusout", () => {

@@ -1,8 +1,10 @@
 // The dialog for one prediction, which has an address: the page's, followed by #<id>.
 
 import { call } from "./api.js";
+import { showTruths } from "./judging.js";
+import { viewTitle } from "./router.js";
 import { token } from "./token.js";
-import { announce, emit, find, fullTime, scoreRows, showImage } from "./view.js";
+import { announce, emit, find, fullTime, make, scoreRows, showImage } from "./view.js";
 
 const ID = /^#([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
 const dialog = find("#prediction");
@@ -18,24 +20,25 @@ let steps = null;
 
 const idInAddress = () => ID.exec(location.hash)?.[1].toLowerCase() ?? null;
 
-/** Open the prediction that the address names, or close the dialog if it names none. */
-export function route() {
+/** Open the prediction that the address names, or close the dialog; returns whether it names one. */
+export function showPrediction() {
   const id = idInAddress();
   if (!id) {
     steps = 0;
     reset();
     dialog.close();
-    return;
+    return false;
   }
   if (history.state) steps = history.state.steps;
   else if (steps !== null) steps += 1;
   history.replaceState({ steps }, "");
   open(id);
+  return true;
 }
 
 function reset() {
   shown = null;
-  document.title = "Lookbook";
+  document.title = viewTitle();
 }
 
 /** Take the prediction out of the address, so that Back leads to where the visitor was before. */
@@ -69,20 +72,16 @@ async function open(id) {
   }
 }
 
-function fill({ id, created_at, file_name, label, top, model }) {
+function fill(prediction) {
+  const { id, created_at, file_name, label, top, model } = prediction;
   title.textContent = label;
   document.title = `${label} · Lookbook`;
   find(".scores", dialog).replaceChildren(...scoreRows(top));
   const rows = { File: file_name || "(no name)", Time: fullTime(created_at), Model: `${model.name} ${model.version}`, ID: id };
-  find("dl", dialog).replaceChildren(...Object.entries(rows).flatMap(([term, text]) => [element("dt", term), element("dd", text)]));
+  find("dl", dialog).replaceChildren(...Object.entries(rows).flatMap(([term, text]) => [make("dt", {}, term), make("dd", {}, text)]));
   find("pre", dialog).textContent = command(id);
   details.hidden = false;
-}
-
-function element(tag, text) {
-  const made = document.createElement(tag);
-  made.textContent = text;
-  return made;
+  showTruths(prediction);
 }
 
 /** The token itself stays out of the clipboard and the shell's history. */
