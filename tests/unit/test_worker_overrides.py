@@ -9,7 +9,6 @@ import gunicorn
 import pytest
 from gunicorn.config import Config
 from gunicorn.http import get_parser
-from gunicorn.http.message import Request
 from gunicorn.workers.gthread import TConn, ThreadWorker
 from lookbook.server.connection import Connection
 from lookbook.server.worker import OVERRIDDEN, USED, Worker
@@ -24,13 +23,14 @@ def owners() -> Iterator[dict[str, object]]:
     worker = ThreadWorker(1, os.getppid(), [], None, 30, config, None)
     near, far = socket.socketpair()
     with near, far:
+        far.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         parser = get_parser(config, near, client)
         yield {
             "ThreadWorker": worker,
             "TConn": TConn(config, near, client, client),
             "Parser": parser,
             "Unreader": parser.unreader,
-            "Request": Request,
+            "Request": next(parser),
         }
     worker.tmp.close()
 

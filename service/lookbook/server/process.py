@@ -12,6 +12,7 @@ from typing import Any
 from gunicorn import glogging
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.http.errors import UnsupportedTransferCoding
 from gunicorn.sock import TCP6Socket, TCPSocket
 
 from lookbook.addresses import bind
@@ -150,7 +151,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "on_starting": lambda master: metrics_folder.create(),
         "when_ready": lambda master: master.log.info(_kept(settings)),
         "pre_fork": lambda master, worker: metrics_folder.prepare(worker.age, master.ages()),
-        "pre_request": _leave_100_continue_to_worker,
+        "pre_request": _prepare,
         "post_fork": lambda master, worker: metrics_folder.use(worker.age),
         "child_exit": lambda master, worker: master.ended(worker),
         "on_exit": lambda master: metrics_folder.remove(),
@@ -166,8 +167,11 @@ def _kept(settings: Settings) -> str:
     return f"{what} of {images} are kept for up to {settings.keep_days} days; LOOKBOOK_KEEP=none turns this off"
 
 
-def _leave_100_continue_to_worker(_: Worker, request: Any) -> None:
-    request._expected_100_continue = False
+def _prepare(_: Worker, request: Any) -> None:
+    """Raises UnsupportedTransferCoding if the body is compressed, for which the parser has closed the connection."""
+    request._expected_100_continue = False  # the worker asks for the body
+    if request.must_close:
+        raise UnsupportedTransferCoding("TRANSFER-ENCODING")
 
 
 def _return_memory() -> None:

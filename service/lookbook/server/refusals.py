@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from gunicorn.http.errors import (
     ExpectationFailed,
+    InvalidHeader,
     InvalidResponseHeader,
     InvalidResponseHeaderName,
     LimitRequestHeaders,
@@ -55,6 +56,8 @@ class Refusal(NamedTuple):
 def refusal(error: BaseException) -> Refusal:
     """The response to what gunicorn could not parse, or failed to handle."""
     if isinstance(error, ParseException) and not isinstance(error, InvalidResponseHeader | InvalidResponseHeaderName):
+        if isinstance(error, InvalidHeader) and error.hdr == "TRANSFER-ENCODING" and error.req.must_close:
+            error = UnsupportedTransferCoding(error.hdr)  # compressed and not chunked
         malformed = ("400 Bad Request", "invalid_request", f"the request is malformed: {error}")
         return Refusal(*_REFUSALS.get(type(error), malformed), by_client=True)
     return Refusal(

@@ -79,6 +79,7 @@ USED = {
     "Unreader.unread": "hand over a head that the event loop read",
     "Request._expected_100_continue": "ask for the body only when the application wants it",
     "Request.force_close": "announce that the connection closes",
+    "Request.must_close": "know that the body is compressed",
 }
 
 HEAD_SECONDS = 10
