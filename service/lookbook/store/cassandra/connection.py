@@ -1,13 +1,13 @@
 """A Cassandra session that reconnects by itself."""
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from cassandra import InvalidRequest
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ResponseFuture, Session
 from cassandra.query import PreparedStatement
 
@@ -23,6 +23,7 @@ _PROBE_SECONDS = 1.0
 _RETRY_SECONDS = 0.25
 _SILENT_SECONDS = 3.0
 _NOT_CONNECTED = "not connected yet"
+_TABLE = re.compile(r"(?:FROM|INTO|UPDATE) (\w+)\.(\w+)")
 _INCOMPLETE = (
     "tables are missing in the store; nothing is sampled, and judgments are refused, until `lookbook schema` has run"
 )
@@ -133,17 +134,21 @@ class Connection:
 
     def _prepare_later(self, session: Session) -> dict[str, PreparedStatement]:
         """Empty while tables are missing. Raises DRIVER_ERRORS."""
-        try:
-            prepared = {name: session.prepare(self._cql[name]) for name in self._later}
-        except InvalidRequest as error:
-            if not self._incomplete:
-                _LOG.warning(_INCOMPLETE, extra={"reason": " ".join(str(error).split())})
-            self._incomplete = True
-            return {}
-        if self._incomplete:
-            _LOG.warning("all tables exist now")
-        self._incomplete = False
-        return prepared
+        missing = ", ".join(sorted(self._missing(session)))
+        if missing and not self._incomplete:
+            _LOG.warning(_INCOMPLETE, extra={"reason": f"missing: {missing}"})
+        if self._incomplete and not missing:
+            _LOG.warning("no table is missing any more")
+        self._incomplete = bool(missing)
+        return {} if missing else {name: session.prepare(self._cql[name]) for name in self._later}
+
+    def _missing(self, session: Session) -> set[str]:
+        """The tables that statements need and that do not exist. The driver would log an error for each statement."""
+        tables = {_TABLE.findall(self._cql[name])[0] for name in self._later}
+        for keyspace in {keyspace for keyspace, _ in tables}:
+            rows = session.execute("SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s", (keyspace,))
+            tables -= {(keyspace, table) for (table,) in rows}
+        return {table for _, table in tables}
 
     def _complete(self, session: Session) -> None:
         """Prepare the other statements if the schema job has run. After a failure, the loop tries again."""

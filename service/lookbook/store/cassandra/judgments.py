@@ -67,7 +67,9 @@ def to_delete(prediction: Prediction, timestamp: int) -> list[Statement]:
 
 
 def read(connection: Connection, id: UUID) -> tuple[Judgment, ...]:
-    """The judgments of a prediction, newest first."""
+    """The judgments of a prediction, newest first; none while the table is missing."""
+    if not connection.complete():
+        return ()
     return tuple(Judgment(*row) for row in connection.execute("get_judgments", primary_key(id)))
 
 

@@ -80,6 +80,9 @@ class Samples:
         return bool(self._connection.execute("get_sample", primary_key(prediction)))
 
     def input(self, id: UUID) -> Input | None:
+        """None while the table is missing."""
+        if not self._connection.complete():
+            return None
         rows = self._connection.execute("get_input", (id,))
         return Input(*rows[0]) if rows else None
 
