@@ -7,8 +7,10 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from lookbook.prediction import BUCKET_SECONDS, id_maker
+from lookbook.prediction import BUCKET_SECONDS, day, id_maker
 from lookbook.truth.sampling import SAMPLE_SIZE, Sampler, is_sampled
+
+from tests.support.samples import Row, id_at, make_frame
 
 START = 1_767_225_600  # 2026-01-01T00:00:00Z
 
@@ -76,3 +78,22 @@ def test_a_rate_costs_microseconds() -> None:
     sampler, id = Sampler(), ids(1)[0]
     seconds = timeit.repeat(lambda: sampler.rate(id), timer=time.thread_time, number=10_000, repeat=5)
     assert min(seconds) / 10_000 < 2e-6
+
+
+def test_skewed_clocks_retries_and_midnight_leave_each_day_known() -> None:
+    """Two workers, one four minutes ahead; a tenth is retried, and stored once. The weights still add up."""
+    rng, known = np.random.default_rng(5), []
+    for _ in range(30):
+        samplers, rows, made = (Sampler(), Sampler()), dict[int, list[Row]](), dict[int, int]()
+        for second in np.sort(rng.uniform(-3_600, 3_600, 2_000)):
+            worker = int(rng.random() < 0.3)
+            id = id_at(START + second + 240 * worker, rng)
+            rate = samplers[worker].rate(id)
+            made[day(id)] = made.get(day(id), 0) + 1
+            if is_sampled(id, rate):
+                rows.setdefault(day(id), []).append(Row(id, "Dress", 0.9, "Dress", rate))
+            if rng.random() < 0.1:
+                samplers[worker].rate(id)
+        assert sorted(rows) == [day(ids(1, START - 1)[0]), day(ids(1)[0])]
+        known.append([make_frame(rows[one], one).scores.weight.sum() / made[one] for one in sorted(rows)])
+    assert np.mean(known, axis=0) == pytest.approx(1, abs=4 * np.std(known) / math.sqrt(30))
