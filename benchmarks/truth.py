@@ -134,6 +134,16 @@ def _quantile(values: list[float], share: float) -> float:
     return float(np.quantile(values, share, method="higher")) if values else float("inf")
 
 
+def _accuracy_part(images: Images, rows: Codes, repetitions: int, seed: int) -> list[Requirement]:
+    main, labels, people, bursts = accuracy(images, rows, repetitions, seed)
+    _print_tallies("Accuracy", main)
+    _print_tallies("Labels with at least 5 judgments", labels)
+    _print_tallies("Reviewers", people)
+    small = small_weeks(np.random.default_rng(seed + 1), images, rows, repetitions)
+    _print_tallies("Ten predictions a day", small)
+    return accuracy_required(main, labels, people, bursts)
+
+
 def _print_tallies(title: str, tallies: Tallies) -> None:
     print(f"\n### {title}\n")
     table.head(("case", *_FIGURES), texts=1)
@@ -175,6 +185,7 @@ def main() -> int:
     parser.add_argument("--seen", action="store_true", help="also images of senders that training has seen")
     parser.add_argument("--repetitions", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", choices=("accuracy", "drift", "replay"), help="one part; all by default")
     options = parser.parse_args()
     images = from_file(options.scores) if options.scores else synthetic()
     rows = np.arange(len(images.truth)) if options.seen else images.unseen
@@ -182,14 +193,13 @@ def main() -> int:
     print(f"{machine()}\n\n{len(rows)} images of {options.scores.name if options.scores else 'synthetic scores'}:")
     print(f"accuracy {model.right[rows].mean():.3f}, mean score {model.score[rows].mean():.3f};")
     print(f"{options.repetitions} repetitions, seed {options.seed}.")
-    parts = accuracy(images, rows, options.repetitions, options.seed)
-    for title, tallies in zip(("Accuracy", "Labels with at least 5 judgments", "Reviewers"), parts, strict=False):
-        _print_tallies(title, tallies)  # type: ignore[arg-type]
-    rng = np.random.default_rng(options.seed + 1)
-    _print_tallies("Ten predictions a day", small_weeks(rng, images, rows, options.repetitions))
-    delays = _print_drift(drift(images, max(20, options.repetitions // 5), options.seed + 2))
-    same = _print_replays(images, rows, options.repetitions, options.seed + 3)
-    required = [*accuracy_required(*parts), *drift_required(delays), *replay_required(same)]
+    required = list[Requirement]()
+    if options.only in (None, "accuracy"):
+        required += _accuracy_part(images, rows, options.repetitions, options.seed)
+    if options.only in (None, "drift"):
+        required += drift_required(_print_drift(drift(images, max(20, options.repetitions // 5), options.seed + 2)))
+    if options.only in (None, "replay"):
+        required += replay_required(_print_replays(images, rows, options.repetitions, options.seed + 3))
     print("\n### Requirements\n")
     table.head(("requirement", "limit", "found", "met"), texts=2)
     for requirement in required:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from uuid import UUID
 
@@ -11,7 +11,7 @@ import numpy as np
 from lookbook.judgment import GroundTruth
 from lookbook.prediction import BUCKET_SECONDS, permanent_random
 from lookbook.truth.frame import build_frame
-from lookbook.truth.sampling import Sampler, is_sampled
+from lookbook.truth.sampling import Sampler
 from numpy.typing import NDArray
 
 DAYS = 7
@@ -98,8 +98,9 @@ class Week:
         self.population = np.where(hard, rng.choice(order[:cut], size), rng.choice(order[cut:], size))
         self.bucket = bucket
         self.worker = rng.choice(len(WORKERS), size, p=WORKERS)
-        self.rows = self._sample(make_ids(rng, bucket))
-        self.frames = [build_frame(_FIRST_DAY + day, self._on(day)) for day in range(DAYS)]
+        days = self._sample(make_ids(rng, bucket))
+        self.rows = [row for rows_of_day in days for row in rows_of_day]
+        self.frames = [build_frame(_FIRST_DAY + day, rows_of_day) for day, rows_of_day in enumerate(days)]
         place = {row.id.bytes: row for row in self.rows}
         self.framed = [place[id] for frame in self.frames for id in frame.ids.tolist()]
 
@@ -148,20 +149,18 @@ class Week:
         taken = np.bincount(place[[row.number for row in self.rows]], minlength=len(made))
         return made[made > 0].astype(float), taken[made > 0].astype(float)
 
-    def _sample(self, ids: Sequence[UUID]) -> list["Row"]:
-        samplers, model = [Sampler() for _ in WORKERS], self.images.model
-        rows = []
-        for number, (id, worker, image) in enumerate(
-            zip(ids, self.worker.tolist(), self.population.tolist(), strict=True)
-        ):
+    def _sample(self, ids: Sequence[UUID]) -> list[list["Row"]]:
+        """The sampled rows of each day."""
+        samplers, days = [Sampler() for _ in WORKERS], [list[Row]() for _ in range(DAYS)]
+        label, score = self.images.model.label.tolist(), self.images.model.score.tolist()
+        day = (self.bucket // _BUCKETS).tolist()
+        made = zip(ids, self.worker.tolist(), self.population.tolist(), strict=True)
+        for number, (id, worker, image) in enumerate(made):
             rate = samplers[worker].rate(id)
-            if is_sampled(id, rate):
-                label, score = name(model.label[image]), float(model.score[image])
-                rows.append(Row(id, permanent_random(id), label, score, rate, number, image))
-        return rows
-
-    def _on(self, day: int) -> list["Row"]:
-        return [row for row in self.rows if self.bucket[row.number] // _BUCKETS == day]
+            u = permanent_random(id)
+            if u < rate:  # is_sampled(), without a second hash
+                days[day[number]].append(Row(id, u, name(label[image]), score[image], rate, number, image))
+        return days
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +184,7 @@ def make_ids(rng: np.random.Generator, bucket: Codes) -> list[UUID]:
     return [_id(int(second * 1e7), rest) for second, rest in zip(seconds.tolist(), low, strict=True)]
 
 
+@cache
 def name(label: int) -> str:
     return f"label {label:02}"
 
