@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID, uuid1
 
 import pytest
+import requests
 from flask import Flask
 from flask.testing import FlaskClient
 from lookbook.http.app import create_app
@@ -22,7 +23,7 @@ from lookbook.store.sqlite import SqliteStore
 
 from tests.support.places import BAG
 from tests.support.predictions import error_of
-from tests.support.running import until
+from tests.support.running import Service, until
 from tests.support.truths import judge, sampled
 
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
@@ -376,3 +377,26 @@ def _judge_in_order(store: Store, entries: list[Entry]) -> None:
 def _without_claims(text: str) -> list[str]:
     """Without the moments of claims and judgments, which differ."""
     return [line for line in text.splitlines() if '"claimed_until"' not in line and '"judged_at"' not in line]
+
+
+def test_all_workers_of_a_server_give_the_same_answers(serve: Callable[..., Service]) -> None:
+    service = serve(workers=2).ready()
+    posted = {service.send(BAG.read_bytes()).json()["id"] for _ in range(12)}
+
+    def get(path: str) -> Any:
+        # A connection of its own, which any worker may accept.
+        return requests.get(f"{service.url}/v1/{path}", timeout=10).json()
+
+    reviews = [get(f"reviews?limit=4&annotator={name}") for name in ("ana", "ben", "cleo")]
+    served = [item["id"] for review in reviews for item in review["items"]]
+    assert sorted(served) == sorted(posted)
+    assert {item["image"] for review in reviews for item in review["items"]} == {True}
+    for number, id in enumerate(served):
+        url = f"{service.url}/v1/predictions/{id}/ground-truths"
+        assert requests.post(url, json={"label": "Coat" if number % 4 == 0 else "Bag"}, timeout=10).status_code == 201
+    evaluations = [get("evaluations") for _ in range(6)]
+    assert all(evaluation == evaluations[0] for evaluation in evaluations)
+    assert (evaluations[0]["judged"], evaluations[0]["population_size"]) == (12, 12)
+    assert evaluations[0]["accuracy"]["estimate"] == pytest.approx(0.75)
+    image = requests.get(f"{service.url}/v1/predictions/{served[0]}/image", timeout=10)
+    assert image.headers["Content-Type"] == "image/png"

@@ -50,11 +50,10 @@ def put(connection: Connection, prediction: Prediction, judgment: Judgment) -> N
     if len(judgments) >= MAX_JUDGMENTS:
         raise TooManyJudgments(f"the prediction has {MAX_JUDGMENTS} judgments, the maximum")
     values = (judgment.id, prediction.id, judgment.annotator, judgment.label, judgment.withdraws, lives[0][0] or 0)
-    statements: list[Statement] = [("put_judgment", (bucket(prediction.id), shard(prediction.id), *values))]
     if sample:
-        key = _day_key(prediction)
-        statements.append(("put_sampled_judgment", (*key, permanent_random(prediction.id), *values)))
-    connection.execute_all(statements)
+        # First: where only this one is written, the judgment is not known, and a repeated request adds it to both.
+        connection.execute("put_sampled_judgment", (*_day_key(prediction), permanent_random(prediction.id), *values))
+    connection.execute("put_judgment", (bucket(prediction.id), shard(prediction.id), *values))
 
 
 def to_delete(prediction: Prediction, timestamp: int) -> list[Statement]:
