@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -116,7 +117,7 @@ def test_cassandra_remembers_deletions(cassandra: Settings) -> None:
     store = open_store(cassandra, lambda _: None)
     until(lambda: store.status().reached)
     deleted, kept = fill(store, MOMENTS[:2])
-    with open_tables(cassandra) as tables:
+    with closing(open_tables(cassandra)) as tables:
         rows = list(tables.read())
         store.delete(deleted.id)
         tables.write(rows)
@@ -126,7 +127,7 @@ def test_cassandra_remembers_deletions(cassandra: Settings) -> None:
 
 def expirations(settings: Settings) -> dict[str, float | None]:
     """When the rows of each table expire, for tables with one row."""
-    with open_tables(settings) as tables:
+    with closing(open_tables(settings)) as tables:
         return {row.table: row.expires or row.values.get("expires") for row in tables.read()}
 
 
@@ -137,10 +138,10 @@ def test_a_restore_does_not_prolong_the_retention(settings: Settings, empty: Cal
     store.put(Entry(made_at(datetime.now(UTC)), b"thumbnail"))
     store.close()
     before = expirations(limited)
-    with open_tables(limited) as tables:
+    with closing(open_tables(limited)) as tables:
         rows = list(tables.read())
     empty()
-    with open_tables(replace(settings, retention=2 * 3600)) as tables:
+    with closing(open_tables(replace(settings, retention=2 * 3600))) as tables:
         tables.write(rows)
     after = expirations(limited)
     for table in ("predictions", "thumbnails"):

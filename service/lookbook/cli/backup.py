@@ -1,6 +1,7 @@
 """`lookbook backup` and `lookbook restore`: everything in the store, to a file and back."""
 
 import os
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -28,7 +29,7 @@ def backup(folder: Path, keep: int | None) -> None:
     from lookbook.store.opening import open_tables
 
     settings = Settings.from_environment(os.environ)
-    with open_tables(settings) as tables:
+    with closing(open_tables(settings)) as tables:
         path, count = write_backup(folder, settings.store, tables.read())
     if keep:
         remove_old_backups(folder, keep)
@@ -50,7 +51,7 @@ def restore(path: Path) -> None:
     settings = Settings.from_environment(os.environ)
     path = newest_backup(path)
     count = check_backup(path, settings.store)
-    with open_tables(settings) as tables:
+    with closing(open_tables(settings)) as tables:
         batch = []
         for row in read_backup(path):
             batch.append(row)

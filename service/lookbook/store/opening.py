@@ -1,7 +1,6 @@
 """Opens the store that the settings name. Tests: tests/unit/test_wsgi.py."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from lookbook.settings import Settings
 from lookbook.store import Store
@@ -23,18 +22,12 @@ def open_store(settings: Settings, report: Callable[[float], None]) -> Store:
     return SqliteStore(settings.sqlite_path, report, settings.retention, settings.keep_days)
 
 
-@contextmanager
-def open_tables(settings: Settings) -> Iterator[Tables]:
+def open_tables(settings: Settings) -> Tables:
     """Raises StoreUnavailable if Cassandra stays unavailable."""
     if settings.store == "cassandra":
         from lookbook.store.cassandra.tables import CassandraTables
 
-        tables = CassandraTables(settings)
-        try:
-            yield tables
-        finally:
-            tables.close()
-    else:
-        from lookbook.store.sqlite.tables import SqliteTables
+        return CassandraTables(settings)
+    from lookbook.store.sqlite.tables import SqliteTables
 
-        yield SqliteTables(settings.sqlite_path)
+    return SqliteTables(settings.sqlite_path)

@@ -23,10 +23,12 @@ class Row:
 
 
 class Tables(Protocol):
-    """A store as rows. Both methods raise StoreUnavailable."""
+    """A store as rows. read() and write() raise StoreUnavailable."""
 
     def read(self) -> Iterator[Row]:
         """Every row that existed before the call, and some of those that are added later."""
 
     def write(self, rows: Sequence[Row]) -> None:
         """Add rows; existing rows do not change, and expired rows do not come back."""
+
+    def close(self) -> None: ...

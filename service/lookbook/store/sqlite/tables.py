@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +31,21 @@ class SqliteTables:
             raise StoreUnavailable(f"cannot read {self._path}: {error}; check LOOKBOOK_SQLITE_PATH") from error
 
     def write(self, rows: Sequence[Row]) -> None:
-        """Add all rows in one transaction."""
-        database = Database(self._path, lambda _: None)
-        try:
-            with database.connection() as connection, connection:
-                connection.execute("BEGIN IMMEDIATE")
-                types = {table: _types(connection, table) for table in _tables(connection)}
-                for row in rows:
-                    _insert(connection, row, types.get(row.table, {}))
-        finally:
-            database.close()
+        """In one transaction."""
+        with self._database.connection() as connection, connection:
+            connection.execute("BEGIN IMMEDIATE")
+            types = {table: _types(connection, table) for table in _tables(connection)}
+            for row in rows:
+                _insert(connection, row, types.get(row.table, {}))
+
+    def close(self) -> None:
+        if "_database" in self.__dict__:
+            self._database.close()
+
+    @cached_property
+    def _database(self) -> Database:
+        """Opened by the first write only: it creates the file."""
+        return Database(self._path, lambda _: None)
 
 
 def _insert(connection: sqlite3.Connection, row: Row, types: dict[str, str]) -> None:
