@@ -27,6 +27,7 @@ from tests.support.places import BAG, CLOTHES, GOLDEN, MLP, PHOTOS
 from tests.support.running import Service
 
 BAGS, OTHERS = 9, 12
+CLOTHES_SHAPE = (96, 96, 3)
 Alter = Callable[[Callable[[dict[str, Any]], None]], Path]
 
 
@@ -109,6 +110,24 @@ def test_the_served_model_agrees_with_itself(service: Service) -> None:
     assert found["largest_score_difference"] == 0
     assert (found["worse"], found["better"]) == (False, False)
     assert "no significant difference" in replay(service, MLP).stdout
+
+
+@pytest.mark.parametrize("keep", ["input", "original"])
+def test_the_shipped_model_repeats_its_scores(serve: Callable[..., Service], keep: str) -> None:
+    service = serve(model=CLOTHES, keep=keep).ready()
+    for image in PHOTOS.glob("*.jpg"):
+        service.send(image.read_bytes())
+    tensor = np.random.default_rng(1).normal(size=(1, *CLOTHES_SHAPE)).astype(np.float32)
+    name = read_bundle(CLOTHES).name
+    body = {"inputs": [{"name": "image", "shape": tensor.shape, "datatype": "FP32", "data": tensor.ravel().tolist()}]}
+    assert requests.post(f"{service.url}/v2/models/{name}/infer", json=body, timeout=30).status_code == 200
+    ended = replay(service, CLOTHES, "--json")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    found = report(ended)
+    assert (found["pairs"], found["flips"], found["largest_score_difference"]) == (13, [], 0)
+    other = report(replay(service, MLP, "--json"))
+    assert (other["pairs"], other["largest_score_difference"]) == (13, 0)
+    assert other["flips_to_judge"] > 3
 
 
 def test_exchanged_labels_are_found_with_six_judgments(service: Service, exchanged: Path) -> None:
