@@ -26,8 +26,10 @@ LABELS = (
     "Skirt",
 )
 
-# Our labels for the labels of the photographs; if there are several, each of them is right.
+# Our labels for the labels of the photographs; if there are several, each of them is right. `lookbook export --images`
+# writes our own labels.
 PHOTO_LABELS = {
+    **{label: (label,) for label in LABELS},
     "T-Shirt": ("T-shirt/top",),
     "Top": ("T-shirt/top",),
     "Undershirt": ("T-shirt/top",),

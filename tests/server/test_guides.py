@@ -255,6 +255,33 @@ def test_export(tmp_path: Path, serve: Callable[..., Service]) -> None:
     assert serve(sqlite_path=folder / "copy.sqlite").ready().all_ids() == service.all_ids()
 
 
+def test_judging_with_another_tool(tmp_path: Path, serve: Callable[..., Service]) -> None:
+    service, folder = serve(model=CLOTHES).ready(), checkout(tmp_path / "checkout")
+    for image in PHOTOS.glob("*.jpg"):
+        service.send(image.read_bytes())
+    where = {"LOOKBOOK_URL": service.url}
+    follow(DOCS / "how-to/review.md", "export", folder=folder, environment=where)
+    assert len(list((folder / "to-judge").glob("*.png"))) == 12
+    lines = (folder / "to-judge.csv").read_text().splitlines()
+    (folder / "to-judge.csv").write_text(
+        "\n".join([lines[0], *(f"{line.removesuffix(',,')},Hat," for line in lines[1:])])
+    )
+    printed = follow(DOCS / "how-to/review.md", "import", "evaluate", folder=folder, environment=where)
+    assert "to-judge.csv: 12 judgments" in printed
+    assert "accuracy     8.3% (" in printed
+
+
+def test_comparing_models(tmp_path: Path, serve: Callable[..., Service]) -> None:
+    service, folder = serve(model=CLOTHES).ready(), checkout(tmp_path / "checkout")
+    for image in PHOTOS.glob("*.jpg"):
+        service.send(image.read_bytes())
+    page = DOCS / "how-to/compare-models.md"
+    printed = follow(page, "replay", "gate", folder=folder, environment={"LOOKBOOK_URL": service.url})
+    assert f"review       {service.url}/#review?compare=" in printed
+    assert "<figure>" in (folder / "report.html").read_text()
+    assert '"flips_to_judge": 0' in (folder / "comparison.json").read_text()
+
+
 def test_completion(tmp_path: Path) -> None:
     follow(
         DOCS / "how-to/command-line.md",

@@ -35,3 +35,11 @@ def test_on_one_machine(tmp_path: Path) -> None:
         environment=settings,
     )
     assert (folder / "lookbook.sqlite").exists()
+
+
+def test_from_a_wrong_prediction_to_a_better_model(tmp_path: Path) -> None:
+    folder = checkout(tmp_path)
+    port, settings = on_a_free_port()
+    follow(DOCS / "tutorials/better-model.md", folder=folder, replaced=port, environment=settings)
+    assert "<h2>Flips</h2>" in (folder / "report.html").read_text()
+    assert (folder / "judged/index.csv").exists()

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from lookbook.build.labeled import true_labels
 from lookbook.errors import LookbookError, StoreUnavailable
 from lookbook.export.images import Counts, folder_name, write_images
 from lookbook.export.importing import check, load
@@ -31,6 +32,7 @@ from tests.support.places import BAG, ROOT
 from tests.support.predictions import fill, made_at
 from tests.support.requirements import lacking
 from tests.support.truths import judge
+from training.data import LABELS, read_photos
 
 START = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 CLIENTS = ROOT / ".venv-clients/bin/python"
@@ -301,6 +303,41 @@ def test_judged_images_are_written_by_label(empty: Store, tmp_path: Path) -> Non
         {"path": f"T-shirt%2Ftop/{first.id}.png", "label": "T-shirt/top", "sender_id": str(first.id)},
     ]
     assert (tmp_path / f"T-shirt%2Ftop/{first.id}.png").read_bytes() == BAG.read_bytes()
+
+
+@pytest.fixture
+def judged(empty: Store, tmp_path: Path) -> Path:
+    """A folder of two judged images."""
+    predictions = [made_at(START + timedelta(seconds=second)) for second in range(2)]
+    for prediction, label in zip(predictions, ("T-shirt/top", "Coat"), strict=True):
+        empty.put(Entry(prediction, input=Input("pixels", BAG.read_bytes())))
+        judge(empty, prediction, label)
+    (tmp_path / "judged").mkdir()
+    write_images(tmp_path / "judged", empty.scan(), empty)
+    return tmp_path / "judged"
+
+
+def test_judged_images_can_be_trained_on(judged: Path) -> None:
+    photos = read_photos(judged)
+    assert sorted(photo.labels for photo in photos) == [("Coat",), ("T-shirt/top",)]
+    assert all(photo.path.read_bytes() == BAG.read_bytes() for photo in photos)
+    paths = [str(photo.path) for photo in photos]
+    assert sorted(true_labels(judged, paths, LABELS).values()) == [LABELS.index("T-shirt/top"), LABELS.index("Coat")]
+
+
+KERAS = """
+import sys, keras
+found = keras.utils.image_dataset_from_directory(sys.argv[1], verbose=False)
+print(found.class_names, sum(len(labels) for _, labels in found))
+"""
+
+
+def test_keras_reads_judged_images(judged: Path) -> None:
+    python = ROOT / ".venv-training/bin/python"
+    if not python.exists():
+        lacking("no Keras: make .venv-training/training", "TRAINING")
+    ended = subprocess.run([python, "-c", KERAS, judged], capture_output=True, text=True, timeout=120)
+    assert ended.stdout == "['Coat', 'T-shirt%2Ftop'] 2\n", ended.stderr
 
 
 def test_any_label_is_a_folder_of_its_own() -> None:

@@ -126,8 +126,20 @@ def test_the_shipped_model_repeats_its_scores(serve: Callable[..., Service], kee
     found = report(ended)
     assert (found["pairs"], found["flips"], found["largest_score_difference"]) == (13, [], 0)
     other = report(replay(service, MLP, "--json"))
-    assert (other["pairs"], other["largest_score_difference"]) == (13, 0)
+    assert (other["pairs"], other["largest_score_difference"], other["too_small"]) == (13, 0, 0)
     assert other["flips_to_judge"] > 3
+
+
+@pytest.mark.parametrize(("keep", "too_small"), [("input", 12), ("original", 0)])
+def test_a_model_that_takes_larger_images_is_warned_about(
+    serve: Callable[..., Service], keep: str, too_small: int
+) -> None:
+    service = serve(keep=keep).ready()
+    for image in PHOTOS.glob("*.jpg"):
+        service.send(image.read_bytes())
+    ended = replay(service, CLOTHES, "--json")
+    assert (ended.returncode, report(ended)["too_small"]) == (0, too_small)
+    assert ("set LOOKBOOK_KEEP=original" in ended.stderr) == bool(too_small)
 
 
 def test_exchanged_labels_are_found_with_six_judgments(service: Service, exchanged: Path) -> None:

@@ -27,6 +27,7 @@ class Rerun:
     baseline: Answer
     candidate: Answer
     preview: bytes = b""  # WebP, if the candidate's label is another one
+    is_too_small: bool = False  # the candidate takes a larger image
 
     @property
     def id(self) -> UUID:
@@ -83,6 +84,7 @@ class Comparison:
             "until": max(days),
             "without_input": without_input,
             "unfaithful": self.unfaithful,
+            "too_small": sum(rerun.is_too_small for rerun in self.reruns),
             "largest_score_difference": max(abs(rerun.stored[1] - rerun.baseline[1]) for rerun in self.reruns),
             "better": test.is_significant and test.favor > 0,
             **found,

@@ -29,6 +29,11 @@ class StoredInput:
             return self._tensor()[np.newaxis]
         return to_array(self._image(spec), spec)
 
+    def is_smaller_than(self, spec: InputSpec) -> bool:
+        """Whether a model with this input would see less than from the image that was sent."""
+        fewer = spec.height > self._spec.height or spec.width > self._spec.width or spec.channels > self._spec.channels
+        return self._kind != "original" and fewer
+
     def preview(self) -> bytes:
         """WebP for a person to look at."""
         return make_thumbnail(self._image(self._spec), _PREVIEW_SIDE)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lookbook.cli import output
 from lookbook.cli.options import day_options, server_options, version_option
 from lookbook.errors import LookbookError
 from lookbook.model.bundle import Bundle, BundleError, find_bundle, read_bundle
@@ -93,6 +94,11 @@ def replay(
     candidate = read_bundle(bundle)
     comparison, without_input = _compare(_Samples(client, query, limit), candidate, bundle, baseline_bundle)
     report = comparison.report(without_input)
+    if report["too_small"]:
+        output.complain(
+            f"{report['too_small']:,} inputs are smaller than the candidate takes, which may cost it accuracy; "
+            "to keep whole images from now on, set LOOKBOOK_KEEP=original on the server"
+        )
     stored = None if no_store else client.compare(comparison.to_store(report))["id"]
     if html:
         _write(html, comparison, report)
@@ -186,7 +192,8 @@ def _runner(baseline: Bundle, candidate: Bundle) -> Callable[[Sample], "Rerun"]:
         input = StoredInput(sample["input"], baseline.input, max_pixels)
         before, after = (model.top(model.classify(input.array(model.bundle.input)))[0] for model in models)
         kept = {name: value for name, value in sample.items() if name != "input"}
-        return Rerun(kept, before, after, input.preview() if before[0] != after[0] else b"")
+        preview = input.preview() if before[0] != after[0] else b""
+        return Rerun(kept, before, after, preview, input.is_smaller_than(candidate.input))
 
     return rerun
 

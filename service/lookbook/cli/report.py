@@ -85,6 +85,8 @@ def _facts(report: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         f"faithful: the stored model repeats its scores within {report['largest_score_difference']:.6f}; "
         f"left out: {report['unfaithful']:,} that it does not repeat, {report['without_input']:,} without an input",
     )
+    if report["too_small"]:
+        yield "Too small", f"{report['too_small']:,} inputs are smaller than what the candidate takes"
 
 
 def _pairs(report: Mapping[str, Any]) -> str:
