@@ -1,11 +1,11 @@
-"""The CronJob that makes backups, and the volume for them."""
+"""The CronJob that makes backups."""
 
 from lookbook.cli.main import main
 
-from tests.support.chart import Object, named, render
+from tests.support.chart import Object, helm_template, named, render
 from tests.support.places import CHART
 
-NIGHTLY = ("--set", "backup.schedule=0 3 * * *")
+NIGHTLY = ("--values", CHART / "ci/backup-values.yaml")
 
 
 def names(items: list[Object]) -> set[str]:
@@ -16,18 +16,17 @@ def test_there_are_none_by_default() -> None:
     assert not [name for name in names(render()) if "backup" in name]
 
 
-def test_the_volume_outlives_the_release() -> None:
-    items = render(*NIGHTLY)
-    assert named(items, "CronJob", "lookbook-backup")["spec"]["schedule"] == "0 3 * * *"
-    claim = named(items, "PersistentVolumeClaim", "lookbook-backups")
-    assert claim["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+def test_they_are_written_to_your_own_volume() -> None:
+    job = named(render(*NIGHTLY, release="shop"), "CronJob", "shop-backup")["spec"]
+    assert job["schedule"] == "0 3 * * *"
+    volumes = job["jobTemplate"]["spec"]["template"]["spec"]["volumes"]
+    assert volumes == [{"name": "backups", "persistentVolumeClaim": {"claimName": "lookbook-backups"}}]
 
 
-def test_your_own_volume_is_used() -> None:
-    items = render("--values", CHART / "ci/backup-values.yaml", release="shop")
-    assert "PersistentVolumeClaim shop-backups" not in names(items)
-    job = named(items, "CronJob", "shop-backup")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
-    assert job["volumes"] == [{"name": "backups", "persistentVolumeClaim": {"claimName": "lookbook-backups"}}]
+def test_a_schedule_needs_a_volume() -> None:
+    result = helm_template("--set", "backup.schedule=@daily")
+    assert result.returncode
+    assert "/backup/existingClaim" in result.stderr
 
 
 def test_the_command_knows_the_arguments() -> None:

@@ -10,6 +10,7 @@ import requests
 from tests.support.cluster import RELEASE, URL, Cluster, served
 from tests.support.cluster_calls import classify
 from tests.support.cluster_load import load, nothing_failed
+from tests.support.pages import block
 from tests.support.places import CHART, PHOTOS, ROOT
 from tests.support.running import until
 
@@ -59,11 +60,12 @@ def test_backup_and_restore(cluster: Cluster, walk: Callable[..., str]) -> None:
 def test_a_backup_of_the_chart(cluster: Cluster, walk: Callable[..., str]) -> None:
     classify()
     kept = stored()
-    walk("how-to/backup.md", "chart-backup")
+    walk("how-to/backup.md", "chart-backup", files={"backups.yaml": block(ROOT / "docs/how-to/backup.md", "yaml")})
     cluster.helm("uninstall", RELEASE, "--wait")
     cluster.kubectl("delete", "pvc", f"data-{RELEASE}-cassandra-0", "--wait")
     walk("tutorials/kind.md", "install")
-    cluster.helm("upgrade", RELEASE, CHART, "--reuse-values", "--set", "backup.schedule=0 3 * * *", "--wait")
+    backups = "backup.schedule=0 3 * * *,backup.existingClaim=lookbook-backups"
+    cluster.helm("upgrade", RELEASE, CHART, "--reuse-values", "--set", backups, "--wait")
     assert len(stored()) == 1
     walk("how-to/backup.md", "chart-restore")
     found = stored()
