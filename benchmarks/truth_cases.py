@@ -119,7 +119,7 @@ def reviewers(rng: np.random.Generator, week: Week, into: Tallies) -> None:
 
 
 def small_weeks(rng: np.random.Generator, images: Images, rows: Codes, repetitions: int) -> Tallies:
-    """Ten predictions a day, judged in part or as a whole; the truth is that of infinitely long such traffic."""
+    """Ten predictions a day, judged in part or as a whole; the truth is that of such traffic without end."""
     found, weeks = Tallies(), []
     for _ in range(repetitions):
         week = Week(rng, images, rows, 70)
