@@ -156,10 +156,10 @@ class Settings:
     )
     max_batch: int = _number(32, "maximum number of images in one /v2 request", minimum=1)
     body_timeout: int = _number(
-        10, "seconds that a request body may take to arrive before LOOKBOOK_BODY_RATE counts", minimum=1
+        10, "seconds that a request body may take to arrive before LOOKBOOK_BODY_RATE applies", minimum=1
     )
     body_rate: int = _number(
-        128 * 1024, "minimum rate at which a request body arrives after that time, in bytes per second", minimum=1
+        128 * 1024, "minimum rate at which a request body must arrive after that time, in bytes per second", minimum=1
     )
     keep_alive: int = _number(
         75,

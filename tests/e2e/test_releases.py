@@ -18,7 +18,7 @@ WAIT = ("--wait", "--timeout", "300s")
 
 @pytest.fixture
 def empty(cluster: Cluster) -> Iterator[None]:
-    """Removes all releases afterwards, and their volumes and Secrets."""
+    """Removes all releases afterward, with their volumes and Secrets."""
     yield
     for release in cluster.helm("list", "--short").split():
         cluster.helm("uninstall", release, "--wait")

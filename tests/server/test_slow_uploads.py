@@ -1,4 +1,4 @@
-"""Bodies that take their time: what they may take, what they cost others, and how they end."""
+"""Slow uploads: how long they may take, what they cost other requests, and how they end."""
 
 import socket
 import threading
@@ -99,7 +99,7 @@ def test_the_rate_is_a_setting(serve: Callable[..., Service]) -> None:
     assert send(service, with_length(padded(60_000)), 20_000).startswith(b"HTTP/1.1 201 ")
 
 
-def test_an_upload_takes_no_place_of_a_request(
+def test_an_upload_does_not_count_as_a_request(
     serve: Callable[..., Service], half_sent: Callable[[Service], socket.socket]
 ) -> None:
     service = serve(max_requests=1).ready()

@@ -28,7 +28,7 @@ http:
 
 @contextmanager
 def registry(nodes: list[str], folder: Path) -> Iterator[str]:
-    """Its address; it is gone afterwards, with all in it. Skips the test without Go.
+    """The address of a registry, which is removed afterward with all its contents. Skips the test without Go.
 
     Every client accepts a registry without TLS on localhost. So one process runs in the network of this machine and one
     in that of each node; they share a volume, and nothing else can reach them.
@@ -52,7 +52,7 @@ def registry(nodes: list[str], folder: Path) -> Iterator[str]:
 
 def _build(name: str, port: int, folder: Path) -> None:
     if not shutil.which("go"):
-        lacking("no Go: the test of the registry builds one", "GO")
+        lacking("Go is missing: it builds the registry of this test", "GO")
     command = ["env", f"GOBIN={folder}", "CGO_ENABLED=0", "go", "install", _PROGRAM]
     subprocess.run(command, check=True, capture_output=True, timeout=600)
     (folder / "Dockerfile").write_text(_DOCKERFILE)

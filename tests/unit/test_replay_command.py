@@ -203,14 +203,14 @@ def test_inputs_of_another_model_are_not_faithful(
         )
     ended = replay(serve().ready(), MLP)
     assert ended.returncode == 1
-    assert "the inputs are not faithful: for 3 of 3, the stored model does not repeat its prediction" in ended.stderr
+    assert "the inputs are not faithful: for 3 of 3, the baseline does not repeat its prediction" in ended.stderr
     assert "it was Hat 0.900, now it is Bag" in ended.stderr
 
 
 def test_a_period_without_samples_is_an_error(service: Service) -> None:
     ended = replay(service, MLP, "--since", "2026-01-01", "--until", "2026-01-31")
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert "the server has no inputs of this model version and period (0 samples without input)" in ended.stderr
+    assert "the server has no inputs of this model version and period (samples without an input: 0)" in ended.stderr
 
 
 def test_samples_without_input_are_counted(serve: Callable[..., Service], store: Store, classifier: Classifier) -> None:
@@ -228,7 +228,7 @@ def test_the_baseline_bundle_must_be_known(serve: Callable[..., Service], store:
     service = serve(model=folder).ready()
     ended = replay(service, MLP)
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert "no bundle of unknown/2.2.0, which made the predictions; name it with --baseline-bundle" in ended.stderr
+    assert "cannot find the bundle of unknown/2.2.0, which made the predictions; name it with" in ended.stderr
     assert "but the predictions are of unknown/2.2.0" in replay(service, MLP, "--baseline-bundle", MLP).stderr
     assert replay(service, MLP, "--baseline-bundle", folder).returncode == 0
 

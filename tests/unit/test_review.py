@@ -29,7 +29,7 @@ def store(tmp_path: Path) -> SqliteStore:
 
 @pytest.fixture
 def predictions(store: SqliteStore) -> list[Prediction]:
-    """Of yesterday, all sampled, with scores from 0.5 to 0.99."""
+    """Predictions of yesterday, all sampled, with scores from 0.5 to 0.99."""
     noon = datetime.now(UTC).replace(hour=12, minute=0) - timedelta(days=1)
     make = id_maker(clock=lambda: int(noon.timestamp()) * 10**9)
     made = []
@@ -98,7 +98,7 @@ def test_judgments_are_imported_once(service: Service, tmp_path: Path, delimiter
     for _ in range(2):
         ended = run(service, "review", "import", file, "--annotator", "ana")
         assert (ended.returncode, ended.stderr) == (0, "")
-        assert ended.stdout == f"{file}: 3 judgments, of which unclear: 1; lines without one: 1\n"
+        assert ended.stdout == f"{file}: judgments: 3, of which unclear: 1; lines without one: 1\n"
     found = ground_truths(service)
     assert {id: truth["judgments"] for id, truth in found.items()} == {row["id"]: 1 for row in rows[:3]}
     assert [found[row["id"]].get("label") for row in rows[:3]] == ["Bag", "Umbrella, large", None]
@@ -172,7 +172,7 @@ def test_a_prediction_with_too_many_judgments_is_refused(
     rows = [{"id": str(prediction.id), "label": "Hat"} for prediction in predictions[:2]]
     ended = run(service, "review", "import", write(tmp_path / "judged.csv", rows))
     assert ended.returncode == 1
-    assert "line 2: the prediction has 100 judgments already, the maximum" in ended.stderr
+    assert "line 2: the prediction has 100 judgments, the maximum" in ended.stderr
     assert str(predictions[1].id) not in ground_truths(service)
 
 
@@ -180,8 +180,8 @@ def test_before_five_judgments_no_accuracy_is_shown(service: Service) -> None:
     ended = run(service, "evaluate")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "accuracy     not known yet: judge at least five predictions" in ended.stdout
-    assert "% by the model's scores, which no judgment supports" in ended.stdout
-    assert "predictions  30 (estimated from 30 samples)" in ended.stdout
+    assert "% according to the model's scores alone" in ended.stdout
+    assert "predictions  30 (estimated; sampled: 30)" in ended.stdout
 
 
 def test_the_accuracy_is_shown_with_its_interval(
@@ -204,7 +204,7 @@ def test_the_accuracy_is_shown_with_its_interval(
     before = run(service, "evaluate", "--as-of", "2026-01-31T00:00Z").stdout
     assert "judged       0, of which unclear: 0" in before
     other = run(service, "evaluate", "--model-version", "9.9.9").stdout
-    assert "predictions  0 (estimated from 0 samples)" in other
+    assert "predictions  0 (estimated; sampled: 0)" in other
 
 
 def test_a_day_is_required(service: Service) -> None:

@@ -1,4 +1,4 @@
-"""What a replay has found, as an object to print and to store. Tests: tests/unit/test_replay_command.py."""
+"""What a replay found, as an object to print and to store. Tests: tests/unit/test_replay_command.py."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,10 +50,10 @@ class Rerun:
 
 
 class Comparison:
-    """Of two models, named as name/version."""
+    """A comparison of two models, each named as name/version."""
 
     def __init__(self, baseline: str, candidate: str, reruns: Sequence[Rerun], limits: Mapping[str, float]) -> None:
-        """`limits` has, for a day of which not all samples were read, the `u` of the first that was not.
+        """`limits` has, for each day whose samples were not all read, the `u` of the first that was not.
 
         Raises LookbookError if the inputs are not what the stored model has seen.
         """
@@ -70,7 +70,7 @@ class Comparison:
 
     @cached_property
     def flips(self) -> list[Rerun]:
-        """In the order of review."""
+        """The flips, in the order of review."""
         by_id = {rerun.id: rerun for rerun in self.reruns}
         return [by_id[pair.id] for pair in self.replay.flips.flips]
 
@@ -114,7 +114,7 @@ def _complaint(unfaithful: Sequence[Rerun], count: int) -> str:
     first = unfaithful[0]
     stored, now = (f"{label} {score:.3f}" for label, score in (first.stored, first.baseline))
     return (
-        f"the inputs are not faithful: for {len(unfaithful):,} of {count:,}, the stored model does not repeat its "
+        f"the inputs are not faithful: for {len(unfaithful):,} of {count:,}, the baseline does not repeat its "
         f"prediction (for {first.id} it was {stored}, now it is {now}); check that --baseline-bundle is the one that "
         "the server has served"
     )
@@ -126,7 +126,7 @@ def lines(report: Mapping[str, Any]) -> Iterable[str]:
     yield f"baseline     {report['baseline']}"
     yield f"candidate    {report['candidate']}"
     yield f"predictions  {report['pairs']:,}, {report['since']} to {report['until']}"
-    yield f"inputs       faithful; the largest difference of a score is {report['largest_score_difference']:.6f}"
+    yield f"inputs       faithful; the largest difference between scores is {report['largest_score_difference']:.6f}"
     yield f"agreement    {_share(report['agreement'])}"
     yield f"flips        {report['flips_to_judge']:,}, {report['judged']:,} of them judged in the order of review"
     for pair in report["flips"][:10]:

@@ -1,4 +1,4 @@
-"""`lookbook evaluate`: how good the served model is, as far as people have judged its predictions.
+"""`lookbook evaluate`: how good a model version is, estimated from judgments of its predictions.
 
 Tests: tests/unit/test_review.py.
 """
@@ -20,15 +20,15 @@ Share = Mapping[str, Any]
 @version_option("evaluated")
 @day_options
 @click.option(
-    "--as-of", metavar="TIME", callback=moment, help="Only count judgments made until this time.  [default: now]"
+    "--as-of", metavar="TIME", callback=moment, help="Count only judgments made until this time.  [default: now]"
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the response of the server as one JSON object.")
 def evaluate(url: str, token: str | None, as_json: bool, **query: str | None) -> None:
     """Show how good a model version is.
 
-    A server samples its predictions, and people judge some of them. From these, it estimates the accuracy over all
-    predictions of the period, and precision and recall of each label, with 95 % intervals. With fewer than five
-    judgments, only their number is known.
+    A server samples its predictions, and people judge some of them. From the judgments, it estimates the accuracy of
+    all predictions of the period, and the precision and recall of each label, with 95% confidence intervals. With
+    fewer than five judgments, it returns only their number.
     """
     # Imported here: the other commands start faster without it.
     from lookbook.cli.client import Client
@@ -43,16 +43,16 @@ def evaluate(url: str, token: str | None, as_json: bool, **query: str | None) ->
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"model        {found['model']['name']}/{found['model']['version']}"
     yield f"period       {found['since']} to {found['until']}"
-    yield f"predictions  {found['population_size']:,.0f} (estimated from {found['sampled']:,} samples)"
+    yield f"predictions  {found['population_size']:,.0f} (estimated; sampled: {found['sampled']:,})"
     yield f"judged       {found['judged']:,}, of which unclear: {found['unclear']:,}"
     if found["waiting"]:
-        yield f"             {found['waiting']:,} more were judged out of turn, and count once the review reaches them"
+        yield f"             not counted yet, because judged out of turn: {found['waiting']:,}"
     if found["accuracy"]["estimate"] is not None:
         yield f"accuracy     {_shown(found['accuracy'])}"
     else:
         yield "accuracy     not known yet: judge at least five predictions"
         if found["estimated_accuracy"] is not None:
-            yield f"             {found['estimated_accuracy']:.1%} by the model's scores, which no judgment supports"
+            yield f"             {found['estimated_accuracy']:.1%} according to the model's scores alone"
     if found["expected_calibration_error"] is not None:
         error, brier = found["expected_calibration_error"], found["brier_score"]
         yield f"calibration  expected error {error:.3f}, Brier score {brier:.3f}"

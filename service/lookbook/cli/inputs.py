@@ -17,7 +17,7 @@ _PREVIEW_SIDE = 240
 
 
 class StoredInput:
-    """What a model has seen: `spec` is that model's."""
+    """What the model with the input `spec` has seen."""
 
     def __init__(self, input: Mapping[str, str], spec: InputSpec, max_pixels: int) -> None:
         self._kind, self._content = input["kind"], base64.b64decode(input["content"])

@@ -41,7 +41,7 @@ Sample = Mapping[str, Any]
     "--baseline-bundle",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="Bundle of that version.  [default: found by its name and version, beside BUNDLE and in models/]",
+    help="Bundle that made the predictions.  [default: found by its name and version, beside BUNDLE and in models/]",
 )
 @day_options
 @click.option(
@@ -54,7 +54,7 @@ Sample = Mapping[str, Any]
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also write a report that shows the images of the flips.",
 )
-@click.option("--no-store", is_flag=True, help="Do not store the result; its flips cannot be reviewed then.")
+@click.option("--no-store", is_flag=True, help="Do not store the result. Its flips cannot be reviewed then.")
 def replay(
     bundle: Path,
     url: str,
@@ -69,14 +69,14 @@ def replay(
     """Compare another model with the served one on stored inputs.
 
     The model in the folder BUNDLE, the candidate, runs on this machine over the inputs of the predictions that a server
-    has sampled, the newest days first. No traffic goes to it.
+    has sampled, the newest days first. It gets no traffic.
 
-    The stored model, the baseline, runs over them, too. Only if it repeats its label and, within 0.02, its score are
-    the stored inputs what the server has seen.
+    The model that made the predictions, the baseline, runs over the inputs, too. If it does not repeat its label and,
+    within 0.02, its score for an input, the input is left out; if that happens for more than 1%, the command fails.
 
     A flip is an input to which the candidate gives another label. The result is stored on the server, so that people
-    can review the flips. Then run the command again: the judged flips show which model is right more often, by an exact
-    paired test. With fewer than six judged flips, no difference is significant.
+    can review the flips. After that, run the command again: an exact paired test of the judged flips shows which model
+    is right more often. With fewer than six judged flips, no difference is significant.
 
     \b
     Exit codes:
@@ -117,7 +117,7 @@ class _Samples:
 
     def __init__(self, client: "Client", query: Mapping[str, str | None], limit: int | None) -> None:
         self._client, self._query, self._limit = client, query, limit
-        self.limits: dict[str, float] = {}  # by day of which not all samples were read: the `u` of the next one
+        self.limits: dict[str, float] = {}  # for each day whose samples were not all read, the `u` of the next one
 
     def __iter__(self) -> Iterator[list[Sample]]:
         left, cursor = self._limit, None
@@ -138,7 +138,7 @@ class _Samples:
 def _compare(
     samples: _Samples, candidate: Bundle, folder: Path, baseline_folder: Path | None
 ) -> tuple["Comparison", int]:
-    """What both models say, and how many samples have no input any more."""
+    """What both models say, and how many samples no longer have an input."""
     from lookbook.cli.comparison import Comparison
 
     found: list[Rerun] = []
@@ -156,7 +156,7 @@ def _compare(
                 found += pool.map(rerun, kept)
     if baseline is None:
         raise LookbookError(
-            f"the server has no inputs of this model version and period ({without_input:,} samples without input); "
+            f"the server has no inputs of this model version and period (samples without an input: {without_input:,}); "
             "check --since, --until, and the server's LOOKBOOK_KEEP"
         )
     return Comparison(_name(baseline), _name(candidate), found, samples.limits), without_input
@@ -169,7 +169,7 @@ def _read_baseline(given: Path | None, candidate: Path, name: str, version: str)
     folder = next((folder for folder in folders if folder.exists()), None)
     if folder is None:
         raise BundleError(
-            f"no bundle of {name}/{version}, which made the predictions", "name it with --baseline-bundle"
+            f"cannot find the bundle of {name}/{version}, which made the predictions", "name it with --baseline-bundle"
         )
     bundle = read_bundle(folder)
     if (bundle.name, bundle.version) != (name, version):

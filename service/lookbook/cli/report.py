@@ -1,4 +1,4 @@
-"""The web page of a replay, a file that loads no other. Tests: tests/page/test_report.py."""
+"""The web page of a replay: one file, which loads nothing else. Tests: tests/page/test_report.py."""
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
@@ -82,7 +82,7 @@ def _facts(report: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         yield "Difference in accuracy", f"{points} (95% interval {100 * low:+.1f} to {100 * high:+.1f})"
     yield (
         "Inputs",
-        f"faithful: the stored model repeats its scores within {report['largest_score_difference']:.6f}; "
+        f"faithful: the baseline repeats its scores within {report['largest_score_difference']:.6f}; "
         f"left out: {report['unfaithful']:,} that it does not repeat, {report['without_input']:,} without an input",
     )
     if report["too_small"]:

@@ -49,9 +49,9 @@ def review() -> None:
 def export(url: str, token: str | None, limit: int, images: Path | None, **query: str | None) -> None:
     """Print the predictions to judge next as CSV.
 
-    They come in the order of review, which makes the estimates of `lookbook evaluate` hold: judge them from the first
-    line on, and skip none. Write what the image shows into the column label; it may be a label that the model does not
-    know. If nobody can say it, write unclear into the column verdict.
+    They come in the order of review. Judge them from the first line on, and skip none: judgments after a skipped line
+    do not count until it is judged. Write what the image shows into the column label; it may be a label that the
+    model does not know. If nobody can tell, write unclear into the column verdict.
 
     The model's label is left out, so that it influences nobody.
     """
@@ -71,13 +71,13 @@ def export(url: str, token: str | None, limit: int, images: Path | None, **query
 @review.command("import")
 @server_options("http://127.0.0.1:8080")
 @click.argument("file", metavar="FILE.csv", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--annotator", metavar="NAME", default="", help="Who has judged.  [default: nobody; or the token's name]")
+@click.option("--annotator", metavar="NAME", default="", help="Who judged the images.  [default: the token's name]")
 def import_(url: str, token: str | None, file: Path, annotator: str) -> None:
     """Add the judgments of a CSV file.
 
-    The file has the columns id, label, and verdict, in any order; other columns are ignored. A line without a label and
-    a verdict is left out. First, all lines are checked: if one cannot be accepted, it is named, and nothing is added.
-    You can repeat an import: judgments that are there already are not added again.
+    The file has the columns id, label, and verdict, in any order; other columns are ignored. Lines without a
+    label and a verdict are skipped. First, all lines are checked: if one cannot be accepted, it is named, and nothing
+    is added. You can repeat an import: judgments that are stored already are not added again.
     """
     from lookbook.cli.client import Client
     from lookbook.cli.judgments import read_judgments
@@ -93,7 +93,7 @@ def import_(url: str, token: str | None, file: Path, annotator: str) -> None:
             raise LookbookError(f"{file}: nothing was added; correct the lines above ({len(refused):,}), and try again")
         list(pool.map(partial(_judge, client, annotator), lines))
     unclear = sum(line.label is None for line in lines)
-    print(f"{file}: {len(lines):,} judgments, of which unclear: {unclear:,}; lines without one: {empty:,}")
+    print(f"{file}: judgments: {len(lines):,}, of which unclear: {unclear:,}; lines without one: {empty:,}")
 
 
 def _to_judge(client: "Client", query: Mapping[str, str | None], limit: int) -> list[dict[str, Any]]:
@@ -115,7 +115,7 @@ def _samples(client: "Client", query: Mapping[str, str | None]) -> Iterator[dict
 
 
 def _download(client: "Client", samples: list[dict[str, Any]], folder: Path) -> dict[str, str]:
-    """Names of the files by id; predictions without an image are left out."""
+    """The names of the files by ID; predictions without an image are left out."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(_JOBS) as pool:
@@ -136,13 +136,13 @@ def _download_one(client: "Client", folder: Path, sample: Mapping[str, Any]) -> 
 
 
 def _refusal(client: "Client", line: "Line") -> tuple[int, str] | None:
-    """Why a server would not accept the judgment, if it would not."""
+    """Why the server would refuse the judgment; None if it would not."""
     try:
         found = client.ground_truths(line.id)
     except RequestError as error:
         return line.number, str(error)
     if len(found["items"]) >= _MAX_JUDGMENTS:
-        return line.number, f"the prediction has {_MAX_JUDGMENTS} judgments already, the maximum"
+        return line.number, f"the prediction has {_MAX_JUDGMENTS} judgments, the maximum"
     return None
 
 

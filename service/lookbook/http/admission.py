@@ -31,7 +31,7 @@ class _Admission:
         self._lock = threading.Lock()
 
     def admit(self) -> None:
-        """Count the current request, unless its body is to come; raises Busy if there is no room for it."""
+        """Count the current request, unless its body is still arriving; raises Busy if there is no room for it."""
         arriving = INCOMPLETE in request.environ and request.method == "POST" and not request.routing_exception
         with self._lock:
             full = self._admitted >= self._limit

@@ -1,6 +1,6 @@
 """Bytes in the order in which they arrived, in memory that goes back to the system as they are taken.
 
-The heap would keep it: there, the bodies of many clients lie mixed. Tests: tests/unit/test_incoming.py.
+The heap would keep that memory, because the bodies of many clients are mixed there. Tests: tests/unit/test_incoming.py.
 """
 
 import mmap
@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 
 _PIECE_BYTES = 1024 * 1024
-# So much may be in the heap, which is faster.
+# Up to this much stays in the heap, which is faster.
 _SMALL_BYTES = 256 * 1024
 
 

@@ -68,14 +68,14 @@ class Connection(TConn):  # type: ignore[misc]
         return Head.PARTIAL if len(self._head) < HEAD_BYTES else Head.TOO_LONG
 
     def begin_request(self, most: int) -> bytes:
-        """The head, and what has arrived behind it; the body that begins with this may have at most `most` bytes."""
+        """The head and what has arrived of the body, which may have at most `most` bytes."""
         self._request = bytes(self._head)
         self._head.clear()
         self.body = self.source.body = IncomingBody(self._request, most)
         return self._request
 
     def give_request_to_parser(self) -> bytes:
-        """Let the parser read the request, from its beginning, next; returns what begin_request() did."""
+        """Make the parser read the request from its beginning next; returns what begin_request() did."""
         if self.body.checked:
             self.parser = http.get_parser(self.cfg, self.source, self.client)
         self.parser.unreader.unread(self._request)

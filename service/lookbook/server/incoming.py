@@ -1,4 +1,4 @@
-"""The body of a request while it arrives: what of it is here, whether that is all, and how long the rest may take.
+"""The body of a request while it arrives: what has arrived, whether that is all, and how long the rest may take.
 
 Tests: tests/unit/test_incoming.py, tests/server/test_slow_uploads.py.
 """
@@ -18,12 +18,12 @@ _SIZE = re.compile(rb"[0-9a-fA-F]{1,15}")
 class BodyIncomplete(BaseException):
     """The application reads a body that is not complete yet; it has to handle the request again when it is.
 
-    Not an Exception, so that nothing on the way makes a response of it.
+    Not an Exception, so that nothing on the way turns it into a response.
     """
 
 
 class IncomingBody:
-    """A body of which `head`, which may be more than the request's head, is the beginning; at most `limit` bytes."""
+    """A body of at most `limit` bytes; `head` is what has arrived: the request's head and perhaps more."""
 
     def __init__(self, head: bytes, limit: int) -> None:
         self.began = time.monotonic()
@@ -57,13 +57,13 @@ class IncomingBody:
             self.ended = self.complete = True
 
     def fail(self, failure: RequestError) -> None:
-        """Give the body up: the application gets the failure when it reads."""
+        """Give up on the body: the application gets the failure when it reads."""
         self.failure = failure
         self.buffer.clear()
         self.held = 0
 
     def seconds(self) -> float:
-        """Since it began to arrive."""
+        """Seconds since the body began to arrive."""
         return time.monotonic() - self.began
 
     def _begin(self, head: bytes, first: bytes) -> None:
@@ -97,7 +97,7 @@ class _Chunks:
     def __init__(self) -> None:
         self.ended = False
         self.payload = 0
-        self._skip = 0  # bytes of a chunk, and of the line end behind it
+        self._skip = 0  # bytes of a chunk, and of the line end after it
         self._line = b""  # the beginning of the next line
         self._in_trailers = False
 

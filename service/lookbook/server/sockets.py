@@ -68,7 +68,7 @@ class Source:
         """Raises BodyIncomplete, or a RequestError, which passes through Werkzeug's stream, unlike an OSError."""
         body = self.body
         if body and body.buffer and body.complete:
-            # gunicorn copies what it has not used of a piece, again and again.
+            # gunicorn copies the unused rest of a piece again and again.
             return body.buffer.take(min(size, _PIECE_BYTES))
         if body and body.failure:
             raise body.failure

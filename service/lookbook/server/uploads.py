@@ -1,4 +1,4 @@
-"""The requests whose bodies the event loop collects: how long each may take, and how much memory all of them.
+"""The requests whose bodies the event loop collects: how long each may take, and how much memory they may use together.
 
 Tests: tests/server/test_slow_uploads.py.
 """
@@ -38,11 +38,11 @@ class Uploads:
         self._connections[conn] = None
 
     def remove(self, conn: Connection) -> None:
-        """The body of a connection is complete, or is given up."""
+        """Forget a connection whose body is complete or given up."""
         del self._connections[conn]
 
     def hold(self, count: int) -> None:
-        """So many bytes have arrived, or have been released if it is negative."""
+        """Count bytes that have arrived or, if negative, that were released."""
         self._held += count
 
     def excess(self) -> Connection | None:
@@ -53,21 +53,21 @@ class Uploads:
         return max(holding, key=lambda conn: conn.body.seconds() / conn.body.received, default=None)
 
     def late(self) -> Iterator[Connection]:
-        """Those that have had the time allowed, which grows with what arrives."""
+        """The uploads that have used up their time, which grows with what arrives."""
         now = time.monotonic()
         for conn in list(self._connections):
             if conn.body.began + self._seconds + conn.body.received / self._rate <= now:
                 yield conn
 
     def timeout(self) -> BodyTimeout:
-        """What to tell the client of one that is late."""
+        """The error for the client of a late upload."""
         return BodyTimeout(
             "the request body did not arrive in time: "
             f"after {self._seconds} s, it must arrive at {self._rate} bytes per second or faster"
         )
 
     def unchecked(self, seconds: float) -> Iterator[Connection]:
-        """Those that have taken so long and that the application has not seen."""
+        """The uploads that have taken so many seconds and that the application has not seen."""
         latest = time.monotonic() - seconds
         for conn in list(self._connections):
             if not conn.body.checked and conn.body.began <= latest:

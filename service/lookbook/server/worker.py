@@ -232,7 +232,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._pass_on(conn, head)
 
     def _pass_on(self, conn: Connection, head: Head) -> None:
-        """Go on with a connection whose head is complete, or will not be."""
+        """Continue with a connection whose head is complete, or never will be."""
         if head is Head.COMPLETE:
             self._dispatch(conn)
         elif head is Head.CLOSED:
@@ -266,14 +266,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _collect(self, conn: Connection) -> None:
         """Collect a body in this loop."""
         if conn.body.expects_continue:
-            self._submit(conn)  # to be refused, or else to come back
+            self._submit(conn)  # the application refuses it, or asks for the body
             return
         self.uploads.add(conn)
         if not self._receive_body(conn):
             self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_body_readable, conn))
 
     def _go_on_collecting(self, conn: Connection) -> None:
-        """The application has had the chance to refuse the request, and wants its body."""
+        """Collect the body: the application has had the chance to refuse the request."""
         conn.body.checked = True
         try:
             if conn.body.expects_continue:
@@ -285,7 +285,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._collect(conn)
 
     def _on_body_readable(self, conn: Connection, client: socket.socket) -> None:
-        # Another connection, whose turn was just before, may have made this one give up.
+        # Another connection may have ended this upload just before.
         if conn in self.uploads and self._receive_body(conn):
             with suppress(KeyError):  # given up
                 self.poller.unregister(client)
