@@ -28,7 +28,9 @@ class DriftWatch:
         self._measured: tuple[int, DriftReference | None] | None = None
 
     def start(self) -> None:
-        metrics.drift_status.labels(*self._model)  # 0 until it is measured
+        # 0 until they are measured.
+        metrics.drift_status.labels(*self._model)
+        metrics.drift_evidence.labels(*self._model)
         threading.Thread(target=self._run, name="drift", daemon=True).start()
 
     def _run(self) -> None:
