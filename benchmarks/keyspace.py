@@ -11,7 +11,6 @@ from lookbook.settings import Settings
 from lookbook.store.cassandra.cluster import DRIVER_ERRORS, open_cluster
 from lookbook.store.cassandra.schema import apply_schema
 
-_TABLES = ("predictions", "buckets", "thumbnails", "idempotency_keys")
 _DDL_SECONDS = 60
 
 
@@ -39,7 +38,8 @@ def keyspace(name: str) -> Iterator[tuple[Settings, Session]]:
         session = cluster.connect()
         _drop(session, name)
         apply_schema(session, settings)
-        for table in _TABLES:
+        tables = session.execute("SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s", (name,))
+        for (table,) in tables.all():
             # Cassandra would keep a snapshot of a dropped table.
             session.execute(f"ALTER TABLE {name}.{table} WITH allow_auto_snapshot = false", timeout=_DDL_SECONDS)
         try:

@@ -3,20 +3,15 @@
 import json
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import pytest
 from lookbook.prediction import Prediction
 
-from tests.support.places import ROOT
-
-# The last commit with version 0.1.0.
-COMMIT = "e7fec56"
+from tests.support.checkouts import released
 
 # Predictions are the same as those of tests.support.predictions.made_at().
 _PROGRAM = """
@@ -34,9 +29,8 @@ else:
     from service.store.cassandra import CassandraStore
     from service.store.connection import open_cluster
     from service.store.schema import apply
-    if sys.argv[2] == "create":
-        with open_cluster(settings, 30) as cluster:
-            apply(cluster.connect(), settings)
+    with open_cluster(settings, 30) as cluster:
+        apply(cluster.connect(), settings)
     store = CassandraStore(settings, lambda _: None)
 while not store.reached():
     time.sleep(0.05)
@@ -52,17 +46,6 @@ for line in sys.stdin:
     print(json.dumps(result), flush=True)
 store.close()
 """
-
-
-def extract(path: str, folder: Path) -> Path:
-    """Write a folder of the repository, as 0.1.0 has it, into `folder`; skips the test without the history."""
-    archive = folder / "archive.tar"
-    command = ["git", "archive", f"--output={archive}", COMMIT, path]
-    if subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode:
-        pytest.skip(f"no commit {COMMIT}: fetch the whole history")
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
-    return folder / path
 
 
 class OldStore:
@@ -89,10 +72,10 @@ class OldStore:
 
 
 @contextmanager
-def old_store(settings: Mapping[str, object], folder: Path, create: bool = True) -> Iterator[OldStore]:
-    """The store of 0.1.0 with its settings; creates the tables in Cassandra unless told not to."""
-    code = extract("service", folder).parent
-    command = [sys.executable, "-c", _PROGRAM, json.dumps(settings), "create" if create else "use"]
+def old_store(settings: Mapping[str, object], folder: Path) -> Iterator[OldStore]:
+    """The store of 0.1.0 with its settings; creates the tables in Cassandra."""
+    code = released(folder, "service")
+    command = [sys.executable, "-c", _PROGRAM, json.dumps(settings)]
     with subprocess.Popen(
         command, env={"PYTHONPATH": str(code)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
