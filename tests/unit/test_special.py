@@ -34,6 +34,14 @@ def test_the_sign_test_rejects_at_most_five_percent_without_a_difference(trials:
     assert (level > 0) == (trials >= 6)  # six discordant pairs, all one way, are the fewest that suffice
 
 
+@pytest.mark.parametrize(("trials", "better"), [(20, 0.8), (30, 0.75), (49, 0.7), (199, 0.6)])
+def test_the_sign_test_finds_four_of_five_differences(trials: int, better: float) -> None:
+    """With as many discordant pairs as docs/explanation/how-good-are-the-estimates.md says."""
+    chances = [stats.binom.pmf(wins, trials, better) for wins in range(trials + 1)]
+    power = sum(chance for wins, chance in enumerate(chances) if sign_test(wins, trials - wins) < 0.05)
+    assert power == pytest.approx(0.8, abs=0.015)
+
+
 def test_wilson_equals_scipy() -> None:
     for wins, trials in ((0, 5), (5, 5), (30, 100), (999, 1000)):
         expected = stats.binomtest(wins, trials).proportion_ci(method="wilson")
