@@ -19,7 +19,7 @@ E2E_operation = tests/e2e/test_operation.py tests/e2e/test_skaffold.py
 E2E_docs = tests/e2e/test_docs.py tests/e2e/test_external.py
 E2E_all = tests/e2e
 
-.PHONY: setup help run test lint actionlint bench pages quality exports reference docs screenshots cassandra clients images load rendered \
+.PHONY: setup help run test lint actionlint bench pages acceptance acceptance-photos quality exports reference docs screenshots cassandra clients images load rendered \
     e2e power-loss train lock release package login push clean
 
 setup: $(VENV)/serving ## make .venv from the locked requirements, with the command lookbook in it (the default)
