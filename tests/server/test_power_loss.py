@@ -10,7 +10,7 @@ import pytest
 from lookbook.settings import Settings
 from lookbook.store.cassandra.schema import set_up_cassandra
 
-from tests.support.chart import containers, render
+from tests.support.chart import cassandra_settings
 from tests.support.load import writers
 from tests.support.places import BAG
 from tests.support.power import NETWORK, SUBNET, Node, check_requirements
@@ -68,20 +68,10 @@ def lost(serve: Callable[..., Service], nodes: list[Node]) -> set[str]:
     return set(acknowledged) - service.all_ids()
 
 
-def configure_as_the_chart() -> str:
-    """The script of the chart's init container."""
-    (found,) = [
-        container["args"][0]
-        for name, container in containers(render("--set-json", "cassandra.nodes=3"))
-        if name.endswith("cassandra, settings")
-    ]
-    return str(found)
-
-
 def test_nothing_acknowledged_is_lost(ring: Callable[[str], list[Node]], serve: Callable[..., Service]) -> None:
-    assert lost(serve, ring(configure_as_the_chart())) == set()
+    assert lost(serve, ring(cassandra_settings(3)[0])) == set()
 
 
 def test_the_default_of_cassandra_loses_some(ring: Callable[[str], list[Node]], serve: Callable[..., Service]) -> None:
     """Otherwise the test above would prove nothing."""
-    assert len(lost(serve, ring(f"{configure_as_the_chart()}\n{DEFAULT}"))) > 0
+    assert len(lost(serve, ring(f"{cassandra_settings(3)[0]}\n{DEFAULT}"))) > 0

@@ -65,6 +65,13 @@ def named(items: list[Object], kind: str, name: str) -> Object:
     return found
 
 
+def cassandra_settings(nodes: int = 1) -> tuple[str, dict[str, str | None]]:
+    """What a Cassandra node of the chart is given: a script that fills /conf, and its environment, None for its IP."""
+    spec = named(render("--set", f"cassandra.nodes={nodes}"), "StatefulSet", "lookbook-cassandra")["spec"]
+    (settings,), (node,) = (spec["template"]["spec"][key] for key in ("initContainers", "containers"))
+    return settings["args"][0], {entry["name"]: entry.get("value") for entry in node["env"]}
+
+
 def schema_job(items: list[Object]) -> Object:
     (found,) = [item for item in items if item["kind"] == "Job"]
     return found

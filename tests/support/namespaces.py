@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.support.requirements import lacking
+from tests.support.running import docker
 
 IPV6, IPV4 = "fd00::1", "10.9.8.7"
 _GET = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=5).status)"
@@ -57,6 +58,21 @@ def namespace(*addresses: str) -> Iterator[Namespace]:
         if IPV6 not in addresses:
             disable = ["sysctl", "--quiet", "--write", "net.ipv6.conf.all.disable_ipv6=1"]
             subprocess.run(["ip", "netns", "exec", name, *disable], check=True)
+        for address in addresses:
+            _ip(name, "address", "add", address, "dev", "lo")
+        yield Namespace(name)
+    finally:
+        subprocess.run(["ip", "netns", "delete", name], check=True)
+
+
+@contextmanager
+def container_namespace(container: str, *addresses: str) -> Iterator[Namespace]:
+    """The namespace of a container without a network, with these addresses; IPv4's loopback address stays."""
+    name = f"lookbook-test-{uuid.uuid4().hex[:8]}"
+    pid = docker("inspect", "--format={{.State.Pid}}", container).strip()
+    if subprocess.run(["ip", "netns", "attach", name, pid], capture_output=True).returncode:
+        lacking("network namespaces need iproute2 and permission: run as root")
+    try:
         for address in addresses:
             _ip(name, "address", "add", address, "dev", "lo")
         yield Namespace(name)
