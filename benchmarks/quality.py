@@ -155,7 +155,7 @@ def _ignore(_: float) -> None:
     """Drop reports of whether the store is available."""
 
 
-def _run() -> None:
+def _run(only: str) -> None:
     # The stores log that they are available.
     logging.disable(logging.WARNING)
     print(f"{machine()}\n")
@@ -171,8 +171,8 @@ def _run() -> None:
         ),
         texts=1,
     )
-    for name, filled in stores.items():
-        with filled() as settings, tempfile.TemporaryDirectory() as folder:
+    for name in [name for name in stores if only in name]:
+        with stores[name]() as settings, tempfile.TemporaryDirectory() as folder:
             _measure(name, settings, Path(folder) / "server.log")
 
 
@@ -182,9 +182,10 @@ def _measure(name: str, settings: Mapping[str, str], log: Path) -> None:
 
 
 def main() -> int:
-    argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__).parse_args()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
+    parser.add_argument("--only", default="", help="measure only stores whose name contains this")
     try:
-        _run()
+        _run(parser.parse_args().only)
     except BenchmarkError as error:
         print(f"quality: {error}", file=sys.stderr)
         return 1
