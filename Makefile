@@ -72,7 +72,7 @@ docs: $(DOCS)/docs ## build the documentation as a website in site/; a dead link
 	$(DOCS)/bin/python -m tools.website build/docs
 	$(DOCS)/bin/zensical build --clean --strict
 
-screenshots: $(VENV)/testing ## take the README's screenshots again (needs chromium, fonts-inter, and fonts-urw-base35)
+screenshots: $(VENV)/testing ## take the screenshots of the documentation again (needs chromium, fonts-inter, and fonts-urw-base35)
 	$(VENV)/bin/python -m tools.screenshots
 
 images: ## build the two container images

@@ -33,7 +33,8 @@ STATUS = "[data-view=review] .status"
 
 
 def start(page: Page, name: str | None = "Ana") -> None:
-    """Wait for the first image; answer the question for the name in advance."""
+    """Wait until the first images are loaded; answer the question for the name in advance."""
+    page.wait_for_load_state("networkidle")
     if name is not None:
         page.evaluate("name => localStorage.setItem('lookbook-annotator', name)", name)
     expect(page.locator(".desk .frame img")).to_be_visible()
@@ -159,6 +160,8 @@ def test_the_name_is_asked_once(review: Callable[..., tuple[Service, Page]]) -> 
     page.keyboard.press("2")
     page.keyboard.press("Enter")
     until(lambda: judged(service) == ["T-shirt/top", "Trouser"])
+    # The page asks before it is left while a judgment is being stored.
+    page.wait_for_load_state("networkidle")
     page.reload()
     start(page, name=None)
     expect(page.get_by_role("button", name="Reviewing as Ana")).to_be_visible()
@@ -173,6 +176,7 @@ def test_two_reviewers_get_different_images_until_none_is_left(
     start(other, "Bo")
     ids, others = judged_by(page), judged_by(other)
     for _ in range(2):
+        expect(other.locator(".desk .frame img")).to_be_visible()
         other.keyboard.press("?")
     expect(other.locator(STATUS)).to_contain_text("Other reviewers have the last 12 images on their screens.")
     for _ in range(12):
@@ -234,6 +238,7 @@ def test_a_deleted_image_is_passed_over(review: Callable[..., tuple[Service, Pag
     page.keyboard.press("?")
     expect(page.locator(STATUS)).to_contain_text("The previous prediction was deleted meanwhile.")
     for _ in range(3):
+        expect(page.locator(".desk .frame img")).to_be_visible()
         page.keyboard.press("?")
     expect(page.locator(STATUS)).to_contain_text("Nothing is left to review.")
 

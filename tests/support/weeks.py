@@ -86,7 +86,7 @@ def _scores(label: str, labels: list[str], chance: np.random.Generator) -> tuple
 def _encoded(path: Path) -> tuple[bytes, bytes]:
     """The thumbnail, and what a model sees, as PNG."""
     image = Image.open(path).convert("RGB")
-    image.thumbnail((160, 160))
+    image.thumbnail((96, 96))
     buffer = io.BytesIO()
     image.save(buffer, "png")
     return make_thumbnail(image), buffer.getvalue()

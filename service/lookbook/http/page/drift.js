@@ -32,7 +32,7 @@ function figures({ p_values, total_variation, estimated_accuracy, change, refere
     "Labels moved by": share(total_variation),
     "Mean score of the newest part": share(estimated_accuracy),
     "Mean score of the reference": share(reference.estimated_accuracy),
-    "Mean score moved by": `${change > 0 ? "+" : ""}${share(change)}`,
+    "Mean score moved by": `${change < 0 ? "−" : "+"}${share(Math.abs(change))}`,
   };
   return [
     make("dl", {}, ...Object.entries(rows).flatMap(([term, text]) => [make("dt", {}, term), make("dd", {}, text)])),

@@ -3,6 +3,7 @@
 import { callJson } from "./api.js";
 import { calibrationCurve, confusionMatrix, figure, intervalBar, scrollable, table, timeline } from "./charts.js";
 import { driftPanel } from "./drift.js";
+import { model } from "./model.js";
 import { count, find, make, number, share } from "./view.js";
 
 // The server's rule, for the text.
@@ -21,7 +22,7 @@ async function load(parameters) {
   retry.hidden = true;
   status.textContent = "Loading…";
   try {
-    const evaluation = await callJson(`v1/evaluations?${parameters}`);
+    const [evaluation] = await Promise.all([callJson(`v1/evaluations?${parameters}`), model()]);
     if (parameters !== shown) return;
     fillForm(evaluation);
     panels.replaceChildren(...makePanels(evaluation));
@@ -36,11 +37,11 @@ async function load(parameters) {
 
 const versionOf = ({ name, version }) => `${name}/${version}`;
 
-function fillForm({ model, models, since, until }) {
+function fillForm({ model: shownModel, models, since, until }) {
   const { model_version: select } = form.elements;
-  const known = new Set([model, ...models].map(versionOf));
+  const known = new Set([shownModel, ...models].map(versionOf));
   select.replaceChildren(...Array.from(known, (version) => new Option(version.replace("/", " "), version)));
-  select.value = versionOf(model);
+  select.value = versionOf(shownModel);
   form.elements.since.value = since;
   form.elements.until.value = until;
 }

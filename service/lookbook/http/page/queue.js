@@ -6,7 +6,7 @@ const BATCH = 12;
 const FEW = 6;
 // The server keeps an image for one reviewer for two minutes.
 const CLAIM_MS = 110_000;
-// The longest side of a thumbnail; the model may have seen a smaller image.
+// The longest side of a thumbnail.
 const THUMBNAIL_SIDE = 96;
 const TAB_KEY = "lookbook-tab";
 
@@ -67,12 +67,14 @@ export class Queue {
   }
 }
 
-/** The stored image or the thumbnail, whichever is larger, decoded; null if there is neither. */
+const sideOf = (picture) => Math.max(picture?.naturalWidth ?? 0, picture?.naturalHeight ?? 0);
+
+/** The stored image if it is larger than a thumbnail, which is not distorted; decoded; null if there is neither. */
 async function loadPicture({ id, image }) {
   const stored = image ? await fetchPicture(`v1/predictions/${id}/image`) : null;
-  if (stored?.naturalWidth >= THUMBNAIL_SIDE) return stored;
+  if (sideOf(stored) > THUMBNAIL_SIDE) return stored;
   const thumbnail = await fetchPicture(`v1/predictions/${id}/thumbnail`);
-  return (thumbnail?.naturalWidth ?? 0) > (stored?.naturalWidth ?? 0) ? thumbnail : stored;
+  return sideOf(stored) > sideOf(thumbnail) ? stored : thumbnail;
 }
 
 async function fetchPicture(path) {

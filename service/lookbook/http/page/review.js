@@ -75,13 +75,17 @@ function show(item, message = "") {
   status.textContent = message;
   againButton.hidden = true;
   desk.hidden = false;
-  frame.replaceChildren(...(item.picture ? [item.picture] : []));
-  hint.textContent = item.isLoaded && !item.picture ? "No image of this prediction is kept. Choose “Unclear”." : "";
-  if (!item.isLoaded) item.loaded.then(() => item === current && show(item, message));
-  else if (setting.checked) hint.textContent += ` ${describeModel(item)}`;
+  showPicture(item);
+  if (!item.isLoaded) item.loaded.then(() => item === current && showPicture(item));
   choices.choose("");
   showCounts();
   focus();
+}
+
+function showPicture(item) {
+  frame.replaceChildren(...(item.picture ? [item.picture] : []));
+  const missing = item.isLoaded && !item.picture ? "No image of this prediction is kept. Choose “Unclear”. " : "";
+  hint.textContent = missing + (item.isLoaded && setting.checked ? describeModel(item) : "");
 }
 
 /** Touch screens would open their keyboard. */
@@ -211,8 +215,10 @@ setting.checked = localStorage.getItem(SETTING_KEY) !== null;
 setting.addEventListener("change", () => {
   if (setting.checked) localStorage.setItem(SETTING_KEY, "yes");
   else localStorage.removeItem(SETTING_KEY);
-  if (current) show(current);
+  if (current) showPicture(current);
 });
+// Judgments that are not stored yet would be lost.
+addEventListener("beforeunload", (event) => pending && event.preventDefault());
 document.addEventListener("view", ({ detail: { name, parameters } }) => {
   if (name !== "review") return;
   if (String(queue?.parameters) === String(parameters)) {
