@@ -22,7 +22,7 @@ def find(paths: Iterable[str]) -> Iterator[str]:
     """
     for path in paths:
         if path != STDIN and os.path.isdir(path):
-            yield from sorted(_images_in(path))
+            yield from sorted(in_folder(path))
         else:
             yield path
 
@@ -38,15 +38,25 @@ def read(path: str) -> bytes:
     return data
 
 
-def _images_in(folder: str) -> Iterator[str]:
+def in_folder(folder: str, recursive: bool = True) -> Iterator[str]:
+    """The images in a folder, as they are found; a folder that cannot be read is among them."""
     unreadable: list[str] = []
     for parent, folders, files in os.walk(folder, onerror=lambda error: unreadable.append(str(error.filename))):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
         for name in files:
             path = os.path.join(parent, name)
             if not name.startswith(".") and not _is_special(path) and _is_image(path):
                 yield path
     yield from unreadable
+
+
+def subfolders(folder: str) -> list[str]:
+    """The folders in a folder, without hidden ones and symbolic links; none if it cannot be read."""
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return []
+    return sorted(e.path for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith("."))
 
 
 def _is_image(path: str) -> bool:

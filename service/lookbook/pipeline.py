@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookbook.errors import Busy, Gone, IdempotencyKeyReused, InvalidRequest, RequestError, StoreUnavailable
+from lookbook.keeping import kept_input
 from lookbook.model.inference import Classifier
-from lookbook.model.inputs import MAX_ORIGINAL_BYTES, encode_pixels, encode_tensor
 from lookbook.model.preprocessing import ImageData, read_image
 from lookbook.model.thumbnails import make_thumbnail
 from lookbook.prediction import Prediction, created_at, id_maker
 from lookbook.settings import Settings
-from lookbook.store import TIMEOUT_SECONDS, Entry, Input, Store
+from lookbook.store import TIMEOUT_SECONDS, Entry, Store
 from lookbook.telemetry import metrics
 from lookbook.telemetry.tracing import Spans
 from lookbook.truth.sampling import Sampler, is_sampled
@@ -177,19 +177,6 @@ class Pipeline:
     def _entry(self, found: _Classified) -> Entry:
         """What to store; whether it belongs to the sample depends on the ID under which it is stored."""
         sampled = is_sampled(found.prediction.id, found.rate)
-        kept = self._settings.keep != "none" and (sampled or self._settings.keep_for == "all")
-        return Entry(
-            found.prediction,
-            found.thumbnail,
-            found.rate if sampled else None,
-            self._input(found) if kept else None,
-        )
-
-    def _input(self, found: _Classified) -> Input:
-        data = found.data
-        if not isinstance(data, np.ndarray):
-            if self._settings.keep == "original" and len(data) <= MAX_ORIGINAL_BYTES:
-                return Input("original", bytes(data))
-        elif data.dtype == np.float32:
-            return Input("tensor", encode_tensor(found.array))
-        return Input("pixels", encode_pixels(found.array, self._classifier.bundle.input))
+        spec = self._classifier.bundle.input
+        kept = kept_input(self._settings, spec, sampled, found.data, found.array)
+        return Entry(found.prediction, found.thumbnail, found.rate if sampled else None, kept)

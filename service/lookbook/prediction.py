@@ -12,6 +12,7 @@ from uuid import UUID
 
 BUCKET_SECONDS = 600
 FIRST_YEAR = 2020  # no id is older
+JOB_CLOCK = 0x3F  # the high bits of the clock sequence in the ids of a batch job, and in no others
 
 _GREGORIAN = 0x01B21DD213814000  # 100 ns steps from 1582-10-15 to 1970-01-01, RFC 9562
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -85,13 +86,13 @@ def sort_key(id: UUID) -> bytes:
 
 def from_sort_key(key: bytes) -> UUID:
     """The id with this sort_key()."""
-    return _uuid(int.from_bytes(key[:8]), int.from_bytes(key[8:]) ^ _SIGN_BITS)
+    return make_uuid(int.from_bytes(key[:8]), int.from_bytes(key[8:]) ^ _SIGN_BITS)
 
 
 def first_id(moment: datetime) -> UUID:
     """An id that sorts before every id made at or after `moment`."""
     ticks = (moment - _EPOCH) // timedelta(microseconds=1) * 10
-    return _uuid(min(max(ticks + _GREGORIAN, 0), (1 << 60) - 1), _SIGN_BITS)
+    return make_uuid(min(max(ticks + _GREGORIAN, 0), (1 << 60) - 1), _SIGN_BITS)
 
 
 def id_maker(shards: int = 1, clock: Callable[[], int] = time.time_ns) -> Callable[[], UUID]:
@@ -102,7 +103,7 @@ def id_maker(shards: int = 1, clock: Callable[[], int] = time.time_ns) -> Callab
     """
     random = SystemRandom()
     node = random.getrandbits(48) | 1 << 40  # with the multicast bit, which no network card's address has
-    high = 0x80 | random.getrandbits(6)
+    high = 0x80 | random.randrange(JOB_CLOCK)
     lock = threading.Lock()
     last = _FIRST_TICK
 
@@ -111,7 +112,7 @@ def id_maker(shards: int = 1, clock: Callable[[], int] = time.time_ns) -> Callab
         with lock:
             last = max(clock() // 100, last + 1)
             ticks = last
-        return _uuid(ticks + _GREGORIAN, high << 56 | ticks % shards << 48 | node)
+        return make_uuid(ticks + _GREGORIAN, high << 56 | ticks % shards << 48 | node)
 
     return make
 
@@ -121,7 +122,7 @@ def _ticks(id: UUID) -> int:
     return id.time - _GREGORIAN
 
 
-def _uuid(timestamp: int, low: int) -> UUID:
+def make_uuid(timestamp: int, low: int) -> UUID:
     """A version 1 UUID of a 60-bit timestamp and the lower 64 bits."""
     high = (timestamp & 0xFFFFFFFF) << 32 | (timestamp >> 32 & 0xFFFF) << 16 | 0x1000 | timestamp >> 48
     return UUID(int=high << 64 | low)

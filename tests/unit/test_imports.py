@@ -17,17 +17,19 @@ MAY_IMPORT = {
     "errors": set(),
     "prediction": set(),
     "judgment": {"prediction"},
+    "job": {"prediction"},
     "settings": {"errors"},
     "addresses": set(),
     "images": set(),
     "telemetry": {"lookbook"},
     "model": {"errors"},
-    "store": {"errors", "prediction", "judgment", "settings"},
+    "store": {"errors", "prediction", "job", "judgment", "settings"},
     "truth": {"judgment", "prediction"},
-    "pipeline": {"errors", "prediction", "settings", "telemetry", "model", "store", "truth"},
+    "keeping": {"settings", "model", "store"},
+    "pipeline": {"errors", "prediction", "settings", "telemetry", "keeping", "model", "store", "truth"},
     "quality": {"judgment", "prediction", "store", "truth"},
     "http": {
-        *("lookbook", "errors", "prediction", "judgment", "settings", "telemetry", "model", "store", "truth"),
+        *("lookbook", "errors", "prediction", "job", "judgment", "settings", "telemetry", "model", "store", "truth"),
         *("pipeline", "quality"),
     },
     "export": {"errors", "judgment", "prediction", "store"},
@@ -44,9 +46,14 @@ MAY_IMPORT = {
         "store",
         "truth",
         "export",
+        "job",
         "server",
+        "spark",
         "build",
         "backup",
+    },
+    "spark": {
+        *("errors", "export", "images", "job", "keeping", "model", "prediction", "settings", "store", "truth"),
     },
     "backup": {"errors", "store"},
     "__main__": {"cli"},
@@ -127,10 +134,21 @@ def test_no_module_imports_itself_through_others() -> None:
             "sqlite3",
             {
                 f"store.sqlite.{name}"
-                for name in ("comparisons", "database", "judgments", "samples", "store", "sweeper", "tables", "writer")
+                for name in (
+                    "comparisons",
+                    "database",
+                    "jobs",
+                    "judgments",
+                    "samples",
+                    "store",
+                    "sweeper",
+                    "tables",
+                    "writer",
+                )
             },
         ),
-        ("pyarrow", {"export.parquet"}),
+        ("pyarrow", {"export.parquet", *(f"spark.{name}" for name in ("history", "source", "worker"))}),
+        ("pyspark", {f"spark.{name}" for name in ("batch", "history", "session", "source")}),
         ("keras", {f"build.{name}" for name in KERAS}),
         ("tensorflow", {"build.conversion", "build.writer"}),
         ("training", set()),
@@ -169,6 +187,9 @@ def test_only_commands_and_the_server_process_read_the_environment() -> None:
     assert {name for name in readers if not name.startswith("lookbook.cli.")} <= {
         "lookbook.server.metrics_folder",
         "lookbook.build.builder",
+        # Spark's own code calls it, without a command.
+        "lookbook.spark.history",
+        "lookbook.spark.session",
     }
 
 

@@ -29,6 +29,7 @@ NOT_RUN = {
     ("tutorials/own-model.md", "install"): "it would install into the home folder",
     ("how-to/cluster.md", "images"): "it needs a registry",
     ("how-to/cluster.md", "run"): "it needs a host name; tests/e2e/test_external.py installs with these values",
+    ("how-to/batch.md", "install"): "the tests' environment has these packages",
     ("how-to/export.md", "install"): "the tests' environment has pyarrow",
     ("how-to/monitoring.md", "install"): "it needs a Prometheus operator; tests/chart render it",
     ("how-to/traces.md", "install"): "the tests' environment has these packages",

@@ -1,15 +1,18 @@
 import io
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from lookbook.job import Job, now
+from lookbook.store import Entry
 from PIL import Image
 
 from tests.support.places import BAG, MLP
-from tests.support.predictions import error_of, location, post_image, stored
+from tests.support.predictions import error_of, location, made_at, post_image, stored
 
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-1[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 UNKNOWN = "3a8f9d10-e71b-11f1-9300-3905d66e4a8f"
@@ -30,6 +33,17 @@ def test_an_image_is_classified_and_its_prediction_stored(client: FlaskClient) -
     assert timedelta(0) <= age < timedelta(seconds=10)
     assert client.get(location(response)).get_json() == prediction
     assert stored(client) == [prediction]
+
+
+def test_a_prediction_of_a_batch_job_names_the_job(app: Flask, client: FlaskClient) -> None:
+    store = app.extensions["lookbook"].store
+    job, unknown = Job("spring", now(), "digest", 2), Job("fall", now(), "digest", 1)
+    store.start_job(job)
+    for made_by in (job, unknown):
+        store.put(Entry(replace(made_at(now()), id=made_by.id_of("bag.png"))))
+    post_image(client)
+    assert {item.get("job") for item in stored(client)} == {"spring", None}
+    assert client.get(f"/v1/predictions/{job.id_of('bag.png')}").get_json()["job"] == "spring"
 
 
 def test_an_image_can_be_the_raw_body(client: FlaskClient) -> None:

@@ -10,6 +10,7 @@ import click
 from lookbook import __version__
 from lookbook.cli import output
 from lookbook.cli.backup import backup, restore
+from lookbook.cli.batch import batch
 from lookbook.cli.classify import classify
 from lookbook.cli.completion import completion
 from lookbook.cli.evaluate import evaluate
@@ -50,6 +51,7 @@ def main() -> None:
 
 for command in (
     classify,
+    batch,
     history,
     evaluate,
     review,

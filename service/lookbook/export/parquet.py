@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -60,7 +60,7 @@ def write_parquet(path: Path, batches: Iterable[Rows]) -> int:
         _replaced(path) as temporary,
         parquet.ParquetWriter(temporary, SCHEMA, compression="zstd", use_dictionary=_DICTIONARIES) as writer,
     ):
-        for table in _groups(map(_table, batches)):
+        for table in _groups(map(to_table, batches)):
             writer.write_table(table)
             count += len(table)
     return count
@@ -82,7 +82,7 @@ def _checked(path: Path, table: pa.Table) -> Rows:
     """The rows of a table; what follows from other columns, such as the label, must agree with them."""
     try:
         rows = _rows(table)
-        agrees = [_table(rows).column(name).equals(table.column(name)) for name in SCHEMA.names]
+        agrees = [to_table(rows).column(name).equals(table.column(name)) for name in SCHEMA.names]
     except (ValueError, IndexError, KeyError, pa.ArrowException) as error:
         raise LookbookError(f"{path}: {error}") from error
     if not all(agrees):
@@ -160,24 +160,38 @@ def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting)
 
 
-def _table(rows: Rows) -> pa.Table:
+def to_table(rows: Rows, names: Sequence[str] = tuple(SCHEMA.names)) -> pa.Table:
+    """The named columns of SCHEMA; each takes its time, so ask for no more than you need."""
+    made: dict[str, pa.Array] = {}
+    if "created_at" in names:
+        made["created_at"] = pa.array(times(rows.ids).astype("datetime64[us]")).cast(SCHEMA.field("created_at").type)
+    if "id" in names:
+        made["id"] = _texts(rows.ids)
+    if {"label", "score", "top"} & set(names):
+        made |= _top(rows)
+    for name, texts in {
+        "file_name": rows.file_names,
+        "model_name": rows.model_names,
+        "model_version": rows.model_versions,
+    }.items():
+        if name in names:
+            made[name] = pa.array(texts, pa.string())
+    if {"ground_truth", "judgments"} & set(names):
+        made["ground_truth"], made["judgments"] = _judgments(rows)
+    return pa.table([made[name] for name in names], pa.schema([SCHEMA.field(name) for name in names], SCHEMA.metadata))
+
+
+def _top(rows: Rows) -> dict[str, pa.Array]:
     labels = pa.array(chain.from_iterable(rows.labels), pa.string(), size=sum(map(len, rows.labels)))
     scores = pa.array(np.fromiter(chain.from_iterable(rows.scores), float, len(labels)))
     ends = np.cumsum([0, *map(len, rows.labels)], dtype=np.int32)
     entries = pa.StructArray.from_arrays([labels, scores], fields=list(_TOP.value_type))
     best = pa.array(ends[:-1])
-    columns = [
-        pa.array(times(rows.ids).astype("datetime64[us]")).cast(SCHEMA.field("created_at").type),
-        _texts(rows.ids),
-        pa.array(rows.file_names, pa.string()),
-        labels.take(best),
-        scores.take(best),
-        pa.ListArray.from_arrays(pa.array(ends), entries),
-        pa.array(rows.model_names, pa.string()),
-        pa.array(rows.model_versions, pa.string()),
-        *_judgments(rows),
-    ]
-    return pa.table(columns, SCHEMA)
+    return {
+        "label": labels.take(best),
+        "score": scores.take(best),
+        "top": pa.ListArray.from_arrays(pa.array(ends), entries),
+    }
 
 
 def _judgments(rows: Rows) -> tuple[pa.Array, pa.Array]:

@@ -21,6 +21,7 @@ from lookbook.http import (
     v1,
 )
 from lookbook.http.components import Components
+from lookbook.http.jobs import JobNames
 from lookbook.http.openapi import docs
 from lookbook.http.page import assets
 from lookbook.http.peers import Peers
@@ -43,7 +44,8 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = settings.max_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]
     pipeline = Pipeline(settings, classifier, store, spans)
-    components.init_app(app, Components(settings, classifier, store, pipeline, peers or Peers(settings)))
+    peers, jobs = peers or Peers(settings), JobNames(store)
+    components.init_app(app, Components(settings, classifier, store, pipeline, peers, jobs))
     errors.init_app(app)
     request_log.init_app(app, spans)
     # The order in which a request is checked.

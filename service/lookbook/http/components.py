@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from flask import Flask, current_app
 
+from lookbook.http.jobs import JobNames
 from lookbook.http.peers import Peers
 from lookbook.http.turns import Turns
 from lookbook.model.inference import Classifier
@@ -19,6 +20,7 @@ class Components:
     store: Store
     pipeline: Pipeline
     peers: Peers
+    jobs: JobNames
     turns: Turns = field(default_factory=Turns)
 
     @property

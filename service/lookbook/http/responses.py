@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from lookbook.http.components import components
 from lookbook.judgment import GroundTruth
 from lookbook.model.metadata import JPEG, PNG, is_webp
 from lookbook.prediction import Prediction
@@ -35,4 +36,6 @@ def truth_json(truth: GroundTruth | None) -> dict[str, Any] | None:
 
 
 def prediction_json(prediction: Prediction, truth: GroundTruth | None) -> dict[str, Any]:
-    return {**prediction.to_json(), "ground_truth": truth_json(truth)}
+    """With the name of its job if it is the prediction of one."""
+    job = components().jobs.name(prediction.id)
+    return {**prediction.to_json(), "ground_truth": truth_json(truth), **({"job": job} if job else {})}

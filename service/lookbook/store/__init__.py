@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
+from lookbook.job import Job
 from lookbook.judgment import GroundTruth, Judgment
 from lookbook.prediction import Prediction, permanent_random, sort_key
 from lookbook.settings import Settings
@@ -190,6 +191,24 @@ class Store(Protocol):
     def put_if_absent(self, entry: Entry) -> Prediction:
         """Store unless a prediction with this id exists; return the stored one."""
 
+    def start_job(self, job: Job) -> Job:
+        """Bind a job's name to it unless it is bound; return what it is bound to."""
+
+    def job(self, tag: int) -> Job | None:
+        """The job that has this tag."""
+
+    def jobs(self) -> list[Job]:
+        """All jobs, newest first."""
+
+    def put_job(self, job: Job, entries: Sequence[Entry]) -> None:
+        """Store predictions of a job as if at its start: storing them again changes nothing, a deletion stays."""
+
+    def existing(self, ids: Sequence[UUID]) -> set[UUID]:
+        """Those of the ids that have a prediction."""
+
+    def resume_seconds(self) -> int:
+        """How long after its start a job may store predictions without bringing deleted ones back."""
+
     def claim(self, key: str, digest: bytes, id: UUID) -> tuple[UUID, bytes]:
         """Bind an idempotency key to id and digest for 24 hours unless it is bound; return what it is bound to."""
 
@@ -212,6 +231,9 @@ class Store(Protocol):
 
         Each batch is a read of its own. After an error, continue with the last id as `until`.
         """
+
+    def ranges(self, since: UUID | None, until: UUID | None, count: int) -> list[tuple[UUID, UUID]]:
+        """At most `count` bounds for scan() that together cover everything from `since` to `until`."""
 
     def judge(self, prediction: Prediction, judgment: Judgment) -> None:
         """Add a judgment of the prediction. Raises NotFound if it was deleted, and TooManyJudgments."""

@@ -4,8 +4,9 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from uuid import UUID
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from lookbook.errors import StoreUnavailable
 from lookbook.judgment import Judgment
-from lookbook.prediction import Prediction, first_id, sort_key
+from lookbook.prediction import Prediction, created_at, first_id, sort_key
 
 BATCH_ROWS = 20_000  # of one read
 
@@ -96,6 +97,15 @@ def patiently(
             if failures == _ATTEMPTS:
                 raise
         time.sleep(_PAUSE_SECONDS)
+
+
+def split(lowest: UUID, highest: UUID, count: int) -> list[tuple[UUID, UUID]]:
+    """At most `count` equal spans of time, as bounds of ids, that cover `lowest` and `highest` and all between."""
+    start, end = created_at(lowest), created_at(highest) + timedelta(microseconds=1)
+    step = max((end - start) / count, timedelta(microseconds=1))
+    moments = [start + number * step for number in range(count) if start + number * step < end]
+    ids = [first_id(moment) for moment in (*moments, end)]
+    return list(pairwise(ids))
 
 
 def times(ids: bytes) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """The directory of buckets that hold predictions, which lets listings skip empty ones."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import chain, groupby
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from lookbook.store.cassandra.connection import Connection
 
 LOWEST_ID = first_id(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC))
 
+_DEFAULT_GC_GRACE_SECONDS = 10 * 24 * 60 * 60
 _NEVER = 1 << 62  # a timestamp in microseconds, later than the expiration of any entry
 _FIRST_LIMIT, _NEXT_LIMIT = 8, 512
 
@@ -63,6 +64,11 @@ class BucketDirectory:
                 limit, highest = _NEXT_LIMIT, found[-1][0]
 
 
+def highest_id() -> UUID:
+    """An id that sorts after every id made this year, and a year later."""
+    return first_id(datetime(datetime.now(UTC).year + 2, 1, 1, tzinfo=UTC))
+
+
 def take(buckets: Iterator[Bucket], width: int) -> tuple[list[Bucket], Iterator[Bucket]]:
     """The next bucket, and more while they have at most `width` partitions together; and the remaining buckets."""
     group: list[Bucket] = []
@@ -91,9 +97,25 @@ def expiration(now: int, ttl: int) -> int:
     return (now + ttl) * 1_000_000 if ttl else _NEVER
 
 
+def ranges(buckets: Sequence[Bucket], count: int) -> list[tuple[UUID, UUID]]:
+    """At most `count` ranges of ids, lower bound first, with about as many of the buckets each."""
+    size = -(-len(buckets) // count) or 1
+    groups = [buckets[start : start + size] for start in range(0, len(buckets), size)]
+    return [(first_id_of(group[-1]), first_id_of(Bucket(group[0].number + 1, 1))) for group in groups]
+
+
 def bucket_ttl(retention: int) -> int:
     """Seconds that an entry of the directory lives, longer than every row in its bucket; 0 for no limit."""
     return retention + 2 * BUCKET_SECONDS if retention else 0
+
+
+def gc_grace_seconds(retention: int) -> int:
+    """Cassandra's default of ten days, but no more than the retention (in seconds; 0: unlimited).
+
+    Until then, an expired row counts as a tombstone, and Cassandra aborts a read that meets 100,000 of them. Deletions
+    need not be remembered for longer than the deleted row would have lived.
+    """
+    return min(retention or _DEFAULT_GC_GRACE_SECONDS, _DEFAULT_GC_GRACE_SECONDS)
 
 
 def _year(number: int) -> int:

@@ -1,12 +1,19 @@
 """Pages of predictions read from Cassandra, newest first."""
 
-from datetime import UTC, datetime
 from itertools import chain
 from uuid import UUID
 
-from lookbook.prediction import Prediction, bucket, first_id, shard, sort_key
+from lookbook.prediction import Prediction, bucket, shard, sort_key
 from lookbook.store import Page, Query, build_page
-from lookbook.store.cassandra.buckets import LOWEST_ID, Bucket, BucketDirectory, first_id_of, most_shards, take
+from lookbook.store.cassandra.buckets import (
+    LOWEST_ID,
+    Bucket,
+    BucketDirectory,
+    first_id_of,
+    highest_id,
+    most_shards,
+    take,
+)
 from lookbook.store.cassandra.connection import Connection
 from lookbook.store.cassandra.judgments import read_truths
 from lookbook.store.cassandra.statements import to_prediction
@@ -27,7 +34,7 @@ def _read_rows(
 
     Reads bucket by bucket, then more and more buckets at once as long as they hold few rows.
     """
-    below = query.below or first_id(datetime(datetime.now(UTC).year + 2, 1, 1, tzinfo=UTC))
+    below = query.below or highest_id()
     since = max(query.since or LOWEST_ID, LOWEST_ID, key=sort_key)
     buckets = directory.between(bucket(below), bucket(since))
     group, buckets = take(buckets, 1)

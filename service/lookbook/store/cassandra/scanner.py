@@ -1,15 +1,22 @@
 """All predictions read from Cassandra, newest first. Tests: tests/unit/test_scan.py."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from itertools import chain
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lookbook.prediction import BUCKET_SECONDS, bucket, first_id, sort_key
-from lookbook.store.cassandra.buckets import LOWEST_ID, Bucket, BucketDirectory, first_id_of, most_shards, take
+from lookbook.prediction import BUCKET_SECONDS, bucket, sort_key
+from lookbook.store.cassandra.buckets import (
+    LOWEST_ID,
+    Bucket,
+    BucketDirectory,
+    first_id_of,
+    highest_id,
+    most_shards,
+    take,
+)
 from lookbook.store.cassandra.connection import Connection
 from lookbook.store.cassandra.judgments import read_between
 from lookbook.store.rows import Rows, build_rows, sort_keys
@@ -22,7 +29,7 @@ _SHARD_BYTE = 9  # of UUID.bytes
 
 def scan(connection: Connection, directory: BucketDirectory, since: UUID | None, until: UUID | None) -> Iterator[Rows]:
     """Reads bucket by bucket, then more and more buckets at once as long as they hold few rows."""
-    below = until or first_id(datetime(datetime.now(UTC).year + 2, 1, 1, tzinfo=UTC))
+    below = until or highest_id()
     since = max(since or LOWEST_ID, LOWEST_ID, key=sort_key)
     width = 1
     group, buckets = take(directory.between(bucket(below), bucket(since)), width)

@@ -9,7 +9,7 @@ from cassandra.cluster import Session
 from lookbook.errors import SettingsError, StoreUnavailable
 from lookbook.settings import Settings
 from lookbook.store import keep_seconds
-from lookbook.store.cassandra.buckets import bucket_ttl
+from lookbook.store.cassandra.buckets import bucket_ttl, gc_grace_seconds
 from lookbook.store.cassandra.cluster import PATIENT_SECONDS, open_cluster
 from lookbook.store.cassandra.roles import (
     disable_default_superuser,
@@ -19,7 +19,6 @@ from lookbook.store.cassandra.roles import (
 )
 
 _STATEMENT_SECONDS = 30
-_DEFAULT_GC_GRACE_SECONDS = 10 * 24 * 60 * 60
 _TABLES_WITH_RETENTION = (
     *("predictions", "buckets", "thumbnails"),
     *("samples", "sample_days", "frames", "judgments", "sampled_judgments"),
@@ -128,15 +127,6 @@ def compaction_options(retention: int) -> dict[str, str]:
         "compaction_window_unit": "MINUTES",
         "compaction_window_size": str(max(1, retention // 30 // 60)),
     }
-
-
-def gc_grace_seconds(retention: int) -> int:
-    """Cassandra's default of ten days, but no more than the retention (in seconds; 0: unlimited).
-
-    Until then, an expired row counts as a tombstone, and Cassandra aborts a read that meets 100,000 of them. Deletions
-    need not be remembered for longer than the deleted row would have lived.
-    """
-    return min(retention or _DEFAULT_GC_GRACE_SECONDS, _DEFAULT_GC_GRACE_SECONDS)
 
 
 def _table_options(retention: int) -> str:

@@ -10,7 +10,7 @@ from lookbook.store import KEY_SECONDS
 _COLUMNS = "id, file_name, labels, scores, model_name, model_version"
 _PUT = f"INSERT INTO {{ks}}.predictions (bucket, shard, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
-_STATEMENTS = {
+STATEMENTS = {
     "probe": "SELECT key FROM {ks}.idempotency_keys WHERE key = 'probe'",
     "put": f"{_PUT} USING TTL ?",
     "put_if_absent": f"{_PUT} IF NOT EXISTS USING TTL ?",
@@ -38,7 +38,7 @@ _STATEMENTS = {
 Statement = tuple[str, Sequence[Any]]  # name and values
 
 
-def statements(keyspace: str, cql_by_name: Mapping[str, str] = _STATEMENTS) -> Mapping[str, str]:
+def statements(keyspace: str, cql_by_name: Mapping[str, str] = STATEMENTS) -> Mapping[str, str]:
     """CQL by name, for the tables in `keyspace`."""
     return {name: cql.format(ks=keyspace) for name, cql in cql_by_name.items()}
 

@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from uuid import UUID
 
+from lookbook.job import Job
 from lookbook.judgment import Judgment
-from lookbook.prediction import Prediction
+from lookbook.prediction import Prediction, bucket, sort_key
 from lookbook.settings import Settings
 from lookbook.store import (
     Comparison,
@@ -21,14 +22,15 @@ from lookbook.store import (
     deletion_key,
     keep_seconds,
 )
-from lookbook.store.cassandra import comparisons, judgments, samples
-from lookbook.store.cassandra.buckets import BucketDirectory
+from lookbook.store.cassandra import comparisons, jobs, judgments, samples
+from lookbook.store.cassandra.buckets import LOWEST_ID, BucketDirectory, gc_grace_seconds, highest_id, ranges
 from lookbook.store.cassandra.cluster import open_cluster
 from lookbook.store.cassandra.connection import Connection
 from lookbook.store.cassandra.page_reader import read_page
 from lookbook.store.cassandra.samples import Samples
 from lookbook.store.cassandra.scanner import scan
 from lookbook.store.cassandra.statements import (
+    STATEMENTS,
     Statement,
     primary_key,
     statements,
@@ -39,7 +41,13 @@ from lookbook.store.cassandra.statements import (
 from lookbook.store.rows import Rows
 
 # For tables that versions before 0.3.0 do not make.
-_LATER = {**samples.STATEMENTS, **judgments.STATEMENTS, **comparisons.STATEMENTS}
+_LATER = {
+    **samples.STATEMENTS,
+    **judgments.STATEMENTS,
+    **comparisons.STATEMENTS,
+    **jobs.STATEMENTS,
+    **jobs.timed({**STATEMENTS, **samples.STATEMENTS}),
+}
 
 # Microseconds by which deletions are ahead of time.
 _WRITE_AHEAD = 60 * 60 * 1_000_000
@@ -64,13 +72,7 @@ class CassandraStore:
         self.put_all([entry])
 
     def put_all(self, entries: Sequence[Entry]) -> None:
-        writes: list[Statement] = []
-        for entry in entries:
-            self._buckets.add(entry.prediction.id)
-            writes += self._put_thumbnail(entry)
-            writes += self._samples.to_put(entry)
-            writes.append(("put", to_row(entry.prediction, self._retention)))
-        self._connection.execute_all(writes)
+        self._connection.execute_all(self._to_put(entries))
 
     def put_if_absent(self, entry: Entry) -> Prediction:
         prediction = entry.prediction
@@ -87,6 +89,31 @@ class CassandraStore:
                 return found
         self._connection.execute_all(self._samples.to_put(entry))
         return prediction
+
+    def start_job(self, job: Job) -> Job:
+        return jobs.start(self._connection, job)
+
+    def job(self, tag: int) -> Job | None:
+        return next((job for job in self.jobs() if job.tag == tag), None)
+
+    def jobs(self) -> list[Job]:
+        # Before the schema job has run, there is no table, and listings need none.
+        return jobs.read(self._connection) if self._connection.complete() else []
+
+    def put_job(self, job: Job, entries: Sequence[Entry]) -> None:
+        self._connection.execute_all([jobs.as_of_start(job, statement) for statement in self._to_put(entries)])
+        now = time.time_ns() // 1000
+        for entry in entries:
+            if entry.sampling_rate is not None:
+                # The day may be closed already.
+                self._samples.delete_frame(entry.prediction, now)
+
+    def existing(self, ids: Sequence[UUID]) -> set[UUID]:
+        found = self._connection.execute_all([("get", primary_key(id)) for id in ids])
+        return {rows[0][0] for rows in found if rows}
+
+    def resume_seconds(self) -> int:
+        return gc_grace_seconds(self._retention)
 
     def claim(self, key: str, digest: bytes, id: UUID) -> tuple[UUID, bytes]:
         ((applied, *stored),) = self._connection.execute("claim", (key, id, digest))
@@ -173,11 +200,26 @@ class CassandraStore:
         rows = self._connection.execute("list_drift_references", (model_name, model_version))
         return [(id, annotator) for id, annotator in rows]
 
+    def ranges(self, since: UUID | None, until: UUID | None, count: int) -> list[tuple[UUID, UUID]]:
+        newest = bucket(until or highest_id())
+        found = ranges(list(self._buckets.between(newest, bucket(since or LOWEST_ID))), count)
+        # The first and the last bucket may reach beyond the bounds.
+        return [(max(low, since or low, key=sort_key), min(high, until or high, key=sort_key)) for low, high in found]
+
     def status(self) -> Status:
         return self._connection.status()
 
     def close(self) -> None:
         self._connection.close()
+
+    def _to_put(self, entries: Sequence[Entry]) -> list[Statement]:
+        writes: list[Statement] = []
+        for entry in entries:
+            self._buckets.add(entry.prediction.id)
+            writes += self._put_thumbnail(entry)
+            writes += self._samples.to_put(entry)
+            writes.append(("put", to_row(entry.prediction, self._retention)))
+        return writes
 
     def _put_thumbnail(self, entry: Entry) -> list[Statement]:
         """What stores the thumbnail, if any."""

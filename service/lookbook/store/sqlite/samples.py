@@ -29,6 +29,15 @@ def insert(connection: sqlite3.Connection, entry: Entry, input_expires: float) -
         )
 
 
+def remove_frame(connection: sqlite3.Connection, entry: Entry) -> None:
+    """Remove the frame of the entry's day if the entry is in the sample."""
+    if entry.sampling_rate is not None:
+        connection.execute(
+            "DELETE FROM frames WHERE model_name = ? AND model_version = ? AND day = ? AND scores IS NOT NULL",
+            (entry.prediction.model_name, entry.prediction.model_version, day(entry.prediction.id)),
+        )
+
+
 def read_input(connection: sqlite3.Connection, id: UUID) -> Input | None:
     row = connection.execute(
         "SELECT kind, content FROM inputs WHERE key = ? AND expires > ?", (sort_key(id), time.time())

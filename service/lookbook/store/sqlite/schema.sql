@@ -90,6 +90,14 @@ CREATE TABLE IF NOT EXISTS drift_references (
     annotator     TEXT NOT NULL,
     PRIMARY KEY (model_name, model_version, key)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS jobs (
+    name    TEXT PRIMARY KEY,
+    tag     INTEGER NOT NULL,  -- see job.Job.tag
+    started INTEGER NOT NULL,  -- microseconds since 1970
+    bundle  TEXT NOT NULL,     -- its digest
+    images  INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS jobs_of_tag ON jobs (tag);
 -- Triggers, so that nothing stays behind when an older version, which does not know these tables, removes a prediction.
 CREATE TRIGGER IF NOT EXISTS prediction_removed AFTER DELETE ON predictions BEGIN
     INSERT INTO frames (model_name, model_version, day, read_at, expires)

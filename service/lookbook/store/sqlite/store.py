@@ -8,6 +8,7 @@ from contextlib import closing
 from typing import Any
 from uuid import UUID
 
+from lookbook.job import Job
 from lookbook.judgment import Judgment
 from lookbook.prediction import Prediction, from_sort_key, sort_key
 from lookbook.store import (
@@ -26,8 +27,8 @@ from lookbook.store import (
     build_page,
     deletion_key,
 )
-from lookbook.store.rows import BATCH_ROWS, Rows, build_rows, ids_of
-from lookbook.store.sqlite import comparisons, judgments, samples
+from lookbook.store.rows import BATCH_ROWS, Rows, build_rows, ids_of, split
+from lookbook.store.sqlite import comparisons, jobs, judgments, samples
 from lookbook.store.sqlite.database import Database
 from lookbook.store.sqlite.sweeper import Sweeper
 from lookbook.store.sqlite.writer import Writer
@@ -59,7 +60,7 @@ class SqliteStore:
     def put_all(self, entries: Sequence[Entry]) -> None:
         def write(connection: sqlite3.Connection) -> None:
             for entry in entries:
-                self._insert(connection, entry)
+                self._insert(connection, entry, time.time())
 
         self._writer.run(write)
 
@@ -67,10 +68,38 @@ class SqliteStore:
         def write(connection: sqlite3.Connection) -> Prediction:
             stored = _get(connection, entry.prediction.id)
             if stored is None:
-                self._insert(connection, entry)
+                self._insert(connection, entry, time.time())
             return stored or entry.prediction
 
         return self._writer.run(write)
+
+    def start_job(self, job: Job) -> Job:
+        return self._writer.run(lambda connection: jobs.start(connection, job))
+
+    def job(self, tag: int) -> Job | None:
+        with self._database.connection() as connection:
+            return next(iter(jobs.read(connection, tag)), None)
+
+    def jobs(self) -> list[Job]:
+        with self._database.connection() as connection:
+            return jobs.read(connection)
+
+    def put_job(self, job: Job, entries: Sequence[Entry]) -> None:
+        def write(connection: sqlite3.Connection) -> None:
+            for entry in entries:
+                if not _is_deleted(connection, entry.prediction.id):
+                    self._insert(connection, entry, job.started_at.timestamp())
+                    # The day may be closed already.
+                    samples.remove_frame(connection, entry)
+
+        self._writer.run(write)
+
+    def existing(self, ids: Sequence[UUID]) -> set[UUID]:
+        with self._database.connection() as connection:
+            return {id for id in ids if _get(connection, id)}
+
+    def resume_seconds(self) -> int:
+        return KEY_SECONDS
 
     def claim(self, key: str, digest: bytes, id: UUID) -> tuple[UUID, bytes]:
         def write(connection: sqlite3.Connection) -> tuple[UUID, bytes]:
@@ -119,11 +148,7 @@ class SqliteStore:
 
     def deleted(self, id: UUID) -> bool:
         with self._database.connection() as connection:
-            row = connection.execute(
-                f"SELECT 1 FROM idempotency_keys WHERE key = :key AND {_NOT_EXPIRED}",
-                {"key": deletion_key(id), "now": time.time()},
-            ).fetchone()
-        return row is not None
+            return _is_deleted(connection, id)
 
     def page(self, query: Query) -> Page:
         below = sort_key(query.below) if query.below else _ABOVE_EVERY_KEY
@@ -222,6 +247,16 @@ class SqliteStore:
             below = keys[-1]
             yield build_rows(ids_of(keys), columns, judged)
 
+    def ranges(self, since: UUID | None, until: UUID | None, count: int) -> list[tuple[UUID, UUID]]:
+        bounds = (sort_key(since) if since else b"", sort_key(until) if until else _ABOVE_EVERY_KEY)
+        statement = "SELECT {}(key) FROM predictions WHERE key >= ? AND key < ?"
+        with self._database.connection() as connection:
+            # One statement each, because SQLite uses the index for a single minimum or maximum only.
+            lowest, highest = (
+                connection.execute(statement.format(end), bounds).fetchone()[0] for end in ("min", "max")
+            )
+        return split(from_sort_key(lowest), from_sort_key(highest), count) if lowest else []
+
     def status(self) -> Status:
         return Status(reached=True, available=True, failure=self._database.failure)
 
@@ -229,8 +264,9 @@ class SqliteStore:
         self._sweeper.stop()
         self._database.close()
 
-    def _insert(self, connection: sqlite3.Connection, entry: Entry) -> None:
-        prediction, now = entry.prediction, time.time()
+    def _insert(self, connection: sqlite3.Connection, entry: Entry, now: float) -> None:
+        """Store as if at `now`, in seconds since 1970."""
+        prediction = entry.prediction
         key = sort_key(prediction.id)
         expires = now + self._retention if self._retention else None
         connection.execute(
@@ -248,6 +284,14 @@ class SqliteStore:
         if entry.thumbnail is not None:
             connection.execute("INSERT OR REPLACE INTO thumbnails VALUES (?, ?, ?)", (key, entry.thumbnail, expires))
         samples.insert(connection, entry, now + self._keep_seconds)
+
+
+def _is_deleted(connection: sqlite3.Connection, id: UUID) -> bool:
+    row = connection.execute(
+        f"SELECT 1 FROM idempotency_keys WHERE key = :key AND {_NOT_EXPIRED}",
+        {"key": deletion_key(id), "now": time.time()},
+    ).fetchone()
+    return row is not None
 
 
 def _get(connection: sqlite3.Connection, id: UUID) -> Prediction | None:

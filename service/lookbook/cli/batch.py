@@ -1,0 +1,150 @@
+"""`lookbook batch`: images by the million, on Spark."""
+
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lookbook.cli import output
+from lookbook.cli.extras import extra
+from lookbook.errors import LookbookError
+from lookbook.job import REJECTED
+from lookbook.model.bundle import find_bundle, read_bundle
+from lookbook.settings import Settings
+
+if TYPE_CHECKING:
+    from lookbook.spark.batch import Progress, Summary
+
+_LOG_SECONDS = 60.0
+
+
+def _pairs(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    for value in values:
+        if "=" not in value.strip("="):
+            raise click.BadParameter(f"{value!r} is not KEY=VALUE, such as spark.driver.memory=2g")
+    return dict(value.split("=", 1) for value in values)
+
+
+@click.group()
+def batch() -> None:
+    """Classify many images at once, on Spark.
+
+    Spark takes half a minute to start. Below some ten thousand images, `lookbook classify` is faster.
+    """
+
+
+@batch.command()
+@click.argument("source")
+@click.option("--job", metavar="NAME", help="Store the predictions, as a job of this name.")
+@click.option("--parquet", metavar="FOLDER", help="Write the predictions as Parquet; store nothing.")
+@click.option(
+    "--bundle", metavar="FOLDER", type=click.Path(path_type=Path), help="Model bundle.  [default: that of the settings]"
+)
+@click.option("--rejects", metavar="FOLDER", help="Where to list images that cannot be read.  [default: NAME-rejects]")
+@click.option(
+    "--writes-per-second", metavar="N", type=click.IntRange(1), help="Limit on stored predictions per second."
+)
+@click.option(
+    "--conf", metavar="KEY=VALUE", multiple=True, callback=_pairs, help="A setting of Spark; can be repeated."
+)
+def classify(
+    source: str,
+    job: str | None,
+    parquet: str | None,
+    bundle: Path | None,
+    rejects: str | None,
+    writes_per_second: int | None,
+    conf: dict[str, str],
+) -> None:
+    """Classify the images of SOURCE.
+
+    SOURCE is a folder, a glob such as 'shop/*/front.jpg', a .txt file with one path per line, a .parquet file or
+    folder with the columns path and, if you like, content, or a URL such as hdfs://namenode:8020/images.
+
+    With --job, predictions go into the store that the LOOKBOOK_* environment variables name. If the job is stopped,
+    run the same command again: it does what is missing, and each image gets one prediction.
+    """
+    if bool(job) == bool(parquet):
+        raise click.UsageError("give either --job NAME, to store the predictions, or --parquet FOLDER")
+    settings = Settings.from_environment(os.environ)
+    with extra("spark", "pyspark", "pyarrow", "pandas"):
+        from lookbook.spark import batch as jobs
+        from lookbook.spark.session import open_session
+        from lookbook.spark.source import read_source
+    folder = (bundle or find_bundle(settings.model)).absolute()
+    model = read_bundle(folder)
+    try:
+        with open_session(f"lookbook {job or parquet}", conf) as session:
+            images = read_source(session, source)
+            total = images.count()
+            if not total:
+                raise LookbookError(f"no images in {source}: JPEG, PNG, and WebP files are classified")
+            run = jobs.Run(session, settings, model, folder, writes_per_second)
+            with _progress(total) as progress:
+                if job:
+                    summary = run.store(images, total, job, rejects or f"{job}-rejects", progress)
+                else:
+                    summary = run.table(images, total, str(parquet), progress)
+            cpus = session.sparkContext.defaultParallelism
+    except KeyboardInterrupt:
+        output.complain("stopped: run the same command again to classify the rest")
+        raise
+    _print_summary(summary, cpus)
+
+
+def _print_summary(summary: "Summary", cpus: int) -> None:
+    done = sum(summary.labels.values())
+    for label, count in summary.labels.most_common():
+        print(f"{label}  {count}")
+    if summary.before:
+        print(f"{summary.before} images were classified by an earlier run")
+    print(
+        f"{done} images classified and {summary.rejects} rejected in {summary.seconds:.0f} s: "
+        f"{done / summary.seconds / cpus:.1f} images a second on each of {cpus} CPUs"
+    )
+
+
+@contextmanager
+def _progress(total: int) -> Iterator["Progress"]:
+    """A progress bar if standard error is a terminal, otherwise a line a minute."""
+    if not sys.stderr.isatty():
+        yield _Lines(total).report
+        return
+    from lookbook.cli.progress import bar
+
+    with bar(total) as advance:
+        moved = 0
+
+        def report(counts: Counter[str]) -> None:
+            nonlocal moved
+            for _ in range(counts.total() - moved):
+                advance()
+            moved = counts.total()
+
+        yield report
+
+
+class _Lines:
+    """Reports the progress to standard error, one line a minute."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._started = self._reported = time.monotonic()
+
+    def report(self, counts: Counter[str]) -> None:
+        now = time.monotonic()
+        if now - self._reported < _LOG_SECONDS or not counts:
+            return
+        self._reported = now
+        rate = counts.total() / (now - self._started)
+        left = (self._total - counts.total()) / rate
+        output.complain(
+            f"{counts.total()} of {self._total} images, {rate:.0f} a second, {counts[REJECTED]} rejected, "
+            f"{left / 60:.0f} minutes left"
+        )

@@ -1,0 +1,86 @@
+"""The Spark session. Tests: tests/spark/test_batch.py."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from lookbook.errors import LookbookError
+
+_JAVA_VERSIONS = (17, 21)
+_ATTEMPTS = 4  # of a task; a local session would give up after the first
+
+
+@contextmanager
+def open_session(name: str, options: dict[str, str]) -> Iterator[SparkSession]:
+    """A session on this machine's CPUs, or on the master that `options` or spark-defaults.conf name.
+
+    Raises LookbookError if Java is missing or the session cannot start.
+    """
+    check_java()
+    # The workers run this interpreter, with the libraries that it has.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = SparkSession.builder.appName(name)
+    defaults = {
+        "spark.master": f"local[*,{_ATTEMPTS}]",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties')}",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.python.filterPushdown.enabled": "true",
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "128",
+    }
+    if options.get("spark.master", "local").startswith("local"):
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    for key, value in (defaults | options).items():
+        builder = builder.config(key, value)
+    try:
+        session = builder.getOrCreate()
+    except PySparkException as error:
+        raise LookbookError(f"Spark did not start: {reason(error)}; check --conf and JAVA_HOME") from error
+    try:
+        yield session
+    except (PySparkException, Py4JJavaError) as error:
+        raise LookbookError(
+            f"the job failed: {reason(error)}; run the same command again to classify the rest"
+        ) from error
+    finally:
+        session.stop()
+
+
+def reason(error: BaseException) -> str:
+    """What went wrong, in one line, without the stack traces that Spark and its workers add."""
+    java = error.java_exception if isinstance(error, Py4JJavaError) else None
+    lines = [line.strip() for line in str(java or error).splitlines()]
+    if "Traceback (most recent call last):" in lines[0]:
+        # The message of the Python exception is the last line before Spark's own.
+        lines = [line for line in lines if ": " in line and not line.startswith(("File ", "SQLSTATE"))][-1:]
+    return lines[0]
+
+
+def check_java() -> None:
+    """Raises LookbookError if there is no Java that Spark works with."""
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home) / "bin/java") if home else shutil.which("java")
+    if java is None or not Path(java).exists():
+        where = f"JAVA_HOME={home} has no bin/java" if home else "there is no java on the PATH"
+        raise LookbookError(f"Spark needs Java 17 or 21, and {where}: install one and set JAVA_HOME")
+    version = _major_version(java)
+    if version not in _JAVA_VERSIONS:
+        raise LookbookError(f"Spark needs Java 17 or 21, and {java} is version {version}: set JAVA_HOME to one of them")
+
+
+def _major_version(java: str) -> int:
+    shown = subprocess.run([java, "-XshowSettings:properties", "-version"], capture_output=True, text=True, check=False)  # noqa: S603
+    for line in shown.stderr.splitlines():
+        name, _, value = line.partition("=")
+        if name.strip() == "java.specification.version":
+            return int(value.strip().removeprefix("1."))
+    raise LookbookError(f"{java} does not say its version: set JAVA_HOME to Java 17 or 21")

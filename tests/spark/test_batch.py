@@ -1,0 +1,293 @@
+"""`lookbook batch classify`: sources, the store, Parquet, and jobs that are stopped and started again."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from lookbook.errors import LookbookError
+from lookbook.job import Job, job_tag, now
+from lookbook.model.bundle import Bundle
+from lookbook.settings import Settings
+from lookbook.spark.batch import Run, Summary
+from lookbook.spark.source import read_source
+from lookbook.store.sqlite import SqliteStore
+from pyarrow import parquet
+from pyspark.sql import SparkSession
+
+from tests.support.places import BAG, GOLDEN, MLP
+from tests.support.predictions import walk
+from tests.support.running import until
+from tests.support.truths import day_of
+
+IMAGES = 300
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Images in folders, a file that is no image, and one that is broken."""
+    root = tmp_path / "images"
+    for number, source in enumerate(GOLDEN):
+        path = root / ("" if number % 3 else "deep/er") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, path)
+    (root / "notes.md").write_text("not an image")
+    (root / "broken.png").write_bytes(BAG.read_bytes()[:60])
+    return root
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(sqlite_path=str(tmp_path / "store.sqlite"), model=str(MLP))
+
+
+@pytest.fixture
+def store(settings: Settings) -> Iterator[SqliteStore]:
+    with closing(SqliteStore(settings.sqlite_path, lambda _: None)) as store:
+        yield store
+
+
+class Jobs:
+    """Runs jobs on the shared session."""
+
+    def __init__(self, session: SparkSession, settings: Settings, bundle: Bundle, rejects: Path) -> None:
+        self.session, self.rejects = session, rejects
+        self.run = Run(session, settings, bundle, MLP, None)
+
+    def store(self, source: Path | str, name: str = "spring") -> Summary:
+        images = read_source(self.session, str(source))
+        return self.run.store(images, images.count(), name, str(self.rejects), lambda counts: None)
+
+    def table(self, source: Path | str, target: Path) -> Summary:
+        images = read_source(self.session, str(source))
+        return self.run.table(images, images.count(), str(target), lambda counts: None)
+
+    def rejected(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for file in self.rejects.glob("*.json") for line in file.read_text().splitlines()]
+
+
+@pytest.fixture
+def jobs(session: SparkSession, settings: Settings, bundle: Bundle, tmp_path: Path) -> Jobs:
+    return Jobs(session, settings, bundle, tmp_path / "rejects")
+
+
+def test_images_of_a_folder_are_stored(jobs: Jobs, folder: Path, store: SqliteStore, bundle: Bundle) -> None:
+    summary = jobs.store(folder)
+    found = walk(store, 100)
+    assert {item.file_name for item in found} == {path.name for path in folder.rglob("*.png")} - {"broken.png"}
+    assert {(item.model_name, item.model_version) for item in found} == {(bundle.name, bundle.version)}
+    assert {job_tag(item.id) for item in found} == {store.jobs()[0].tag}
+    assert summary.labels == Counter(item.label for item in found)
+    assert (summary.rejects, summary.before) == (1, 0)
+    ((reject),) = jobs.rejected()
+    assert (Path(reject["path"]).name, reject["code"]) == ("broken.png", "invalid_image")
+    assert store.thumbnail(found[0].id)
+    # As few as these are all in the sample, with what the model saw.
+    days = {day_of(item) for item in found}
+    assert {sample.id for day in days for sample in store.samples(day, 100)} == {item.id for item in found}
+    assert all(kept and kept.kind == "pixels" for kept in (store.input(item.id) for item in found))
+
+
+def test_the_same_job_again_changes_nothing(jobs: Jobs, folder: Path, store: SqliteStore) -> None:
+    jobs.store(folder)
+    before = walk(store, 100)
+    summary = jobs.store(folder)
+    assert walk(store, 100) == before
+    assert (summary.labels.total(), summary.before, summary.rejects) == (0, len(before), 1)
+    assert len(jobs.rejected()) == 1
+
+
+def test_another_job_makes_predictions_of_its_own(jobs: Jobs, folder: Path, store: SqliteStore) -> None:
+    jobs.store(folder)
+    jobs.store(folder, "fall")
+    assert len({item.id for item in walk(store, 100)}) == 2 * len(GOLDEN)
+    assert [job.name for job in store.jobs()] == ["fall", "spring"]
+
+
+def test_a_job_with_another_bundle_is_refused(jobs: Jobs, folder: Path, store: SqliteStore) -> None:
+    store.start_job(Job("spring", now(), "other", 3))
+    with pytest.raises(LookbookError, match="job spring was started with another bundle"):
+        jobs.store(folder)
+    assert walk(store, 100) == []
+
+
+def test_an_old_job_cannot_be_resumed(jobs: Jobs, folder: Path, store: SqliteStore, bundle: Bundle) -> None:
+    store.start_job(Job.of("spring", 1_700_000_000_000_000, bundle.digest, 3))
+    with pytest.raises(LookbookError, match="job spring was started on 2023-11-14 and can no longer be resumed"):
+        jobs.store(folder)
+
+
+def test_a_deleted_prediction_does_not_come_back(jobs: Jobs, folder: Path, store: SqliteStore) -> None:
+    jobs.store(folder)
+    deleted, *others = walk(store, 100)
+    store.delete(deleted.id)
+    jobs.store(folder)
+    assert walk(store, 100) == others
+
+
+@pytest.mark.parametrize("form", ["glob", "text", "paths", "contents", "url", "file"])
+def test_sources(form: str, jobs: Jobs, folder: Path, store: SqliteStore, tmp_path: Path) -> None:
+    files = sorted(folder.rglob("?.png"))
+    table: dict[str, list[Any]] = {"path": list(map(str, files))}
+    if form == "glob":
+        jobs.store(folder / "**/?.png")
+    elif form == "text":
+        (tmp_path / "list.txt").write_text("\n".join(table["path"]) + "\n\n")
+        jobs.store(tmp_path / "list.txt")
+    elif form == "paths":
+        parquet.write_table(pa.table(table), tmp_path / "list.parquet")
+        jobs.store(tmp_path / "list.parquet")
+    elif form == "contents":
+        table |= {"path": [path.name for path in files], "content": [path.read_bytes() for path in files]}
+        parquet.write_table(pa.table(table), tmp_path / "list.parquet")
+        jobs.store(tmp_path / "list.parquet")
+    elif form == "url":
+        jobs.store(f"file://{folder}")
+    else:
+        files = files[:1]
+        jobs.store(files[0])
+    assert sorted(item.file_name for item in walk(store, 100)) == sorted(path.name for path in files)
+
+
+def test_a_missing_source_is_named(session: SparkSession, tmp_path: Path) -> None:
+    for name in ("nowhere", "nowhere/*.png", "nowhere.txt", "nowhere.parquet", "file:///nowhere"):
+        source = name if ":" in name else str(tmp_path / name)
+        with pytest.raises(LookbookError, match="not found"):
+            read_source(session, source)
+
+
+def test_a_table_needs_paths(session: SparkSession, tmp_path: Path) -> None:
+    parquet.write_table(pa.table({"url": ["a"], "content": [b""]}), tmp_path / "list.parquet")
+    with pytest.raises(LookbookError, match="has the columns url, content; it needs path"):
+        read_source(session, str(tmp_path / "list.parquet"))
+
+
+def test_predictions_as_parquet(jobs: Jobs, folder: Path, tmp_path: Path, store: SqliteStore) -> None:
+    target = tmp_path / "out"
+    summary = jobs.table(folder, target)
+    rows = parquet.read_table(target).to_pylist()
+    assert len(rows) == len(GOLDEN) + 1
+    assert Counter(row["label"] for row in rows if row["outcome"] == "predictions") == summary.labels
+    (reject,) = [row for row in rows if row["outcome"] == "rejects"]
+    assert (Path(reject["path"]).name, reject["code"], reject["label"]) == ("broken.png", "invalid_image", None)
+    shutil.copy(BAG, folder / "new.png")
+    summary = jobs.table(folder, target)
+    assert (summary.labels.total(), summary.before) == (1, len(rows))
+    assert parquet.read_table(target).num_rows == len(rows) + 1
+    assert walk(store, 10) == []
+
+
+def test_predictions_of_two_models_are_not_mixed(jobs: Jobs, folder: Path, tmp_path: Path, bundle: Bundle) -> None:
+    jobs.table(folder, tmp_path / "out")
+    jobs.run = Run(jobs.session, Settings(), replace(bundle, version="9.9.9"), MLP, None)
+    with pytest.raises(LookbookError, match=r"holds predictions of .* 2\.2\.0, not of .* 9\.9\.9"):
+        jobs.table(folder, tmp_path / "out")
+
+
+class Command:
+    """`lookbook batch classify` as a process."""
+
+    def __init__(self, settings: Settings, *arguments: str) -> None:
+        environment = {**os.environ, "LOOKBOOK_SQLITE_PATH": settings.sqlite_path, "LOOKBOOK_MODEL": str(MLP)}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "lookbook", "batch", "classify", *arguments],
+            env=environment,
+            cwd=Path(settings.sqlite_path).parent,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def wait(self) -> tuple[int, str, str]:
+        output, errors = self.process.communicate(timeout=180)
+        return self.process.returncode, output, errors
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    root = tmp_path / "many"
+    root.mkdir()
+    for number in range(IMAGES):
+        shutil.copy(GOLDEN[number % len(GOLDEN)], root / f"{number}.png")
+    return root
+
+
+@pytest.mark.usefixtures("java")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_job_goes_on(number: signal.Signals, many: Path, settings: Settings, store: SqliteStore) -> None:
+    arguments = (str(many), "--job", "spring", "--conf", "spark.master=local[2,4]")
+    slow = Command(settings, *arguments, "--writes-per-second", "20", "--conf", "spark.driver.memory=1g")
+    until(lambda: walk(store, 1000), 120)
+    os.killpg(slow.process.pid, number) if number == signal.SIGKILL else slow.process.send_signal(number)
+    code, _, errors = slow.wait()
+    before = {item.id for item in walk(store, 1000)}
+    assert 0 < len(before) < IMAGES, "the job was not stopped in between"
+    if number == signal.SIGINT:
+        assert code == 130
+        assert "stopped: run the same command again to classify the rest" in errors
+    code, output, errors = Command(settings, *arguments).wait()
+    assert code == 0, errors
+    (job,) = store.jobs()
+    after = walk(store, 1000)
+    assert {item.id for item in after} == {job.id_of(str(path)) for path in many.iterdir()}
+    assert len(after) == IMAGES
+    assert f"{len(before)} images were classified by an earlier run" in output
+
+
+def test_a_killed_worker_is_replaced(jobs: Jobs, many: Path, settings: Settings, store: SqliteStore) -> None:
+    killed: list[int] = []
+
+    def kill_one(counts: Counter[str]) -> None:
+        if counts and not killed:
+            killed.extend(_workers()[:1])
+            os.kill(killed[0], signal.SIGKILL)
+
+    jobs.run = Run(jobs.session, settings, jobs.run._model, MLP, 100)
+    images = read_source(jobs.session, str(many))
+    summary = jobs.run.store(images, IMAGES, "spring", str(jobs.rejects), kill_one)
+    assert killed
+    (job,) = store.jobs()
+    assert {item.id for item in walk(store, 1000)} == {job.id_of(str(path)) for path in many.iterdir()}
+    assert summary.labels.total() + summary.before >= IMAGES
+
+
+def test_usage(tmp_path: Path) -> None:
+    for arguments, message in (
+        ([str(tmp_path)], "give either --job NAME, to store the predictions, or --parquet FOLDER"),
+        ([str(tmp_path), "--job", "a", "--conf", "spark"], "is not KEY=VALUE"),
+    ):
+        run = Command(Settings(sqlite_path=str(tmp_path / "x.sqlite")), *arguments)
+        code, _, errors = run.wait()
+        assert (code, message in errors) == (2, True), errors
+
+
+def test_java_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    code, _, errors = Command(Settings(sqlite_path=str(tmp_path / "x.sqlite")), str(tmp_path), "--job", "a").wait()
+    assert code == 1
+    assert f"Spark needs Java 17 or 21, and JAVA_HOME={tmp_path} has no bin/java" in errors
+
+
+def _workers() -> list[int]:
+    """Process ids of Spark's Python workers, which are forks of its daemon."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = path.read_text().rpartition(")")[2].split()[1]
+            command = Path(f"/proc/{parent}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if b"pyspark.daemon" in command:
+            found.append(int(path.parent.name))
+    return found
