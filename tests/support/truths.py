@@ -1,7 +1,9 @@
 """Sampled predictions and judgments for tests of the store."""
 
+import itertools
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 from uuid import UUID
 
 from lookbook.judgment import Judgment
@@ -14,8 +16,10 @@ _make_id: Callable[[], UUID] = id_maker()
 
 
 def sampled(moment: datetime, count: int, shards: int = 1, rate: float = 0.5) -> list[Entry]:
-    """Entries with an input, a millisecond apart, that are in the sample; smallest `u` first."""
-    predictions = [made_at(moment + timedelta(milliseconds=number), shards) for number in range(count)]
+    """Entries with an input, about a millisecond apart, in turn in each shard; they are sampled; smallest `u` first."""
+    times = itertools.count(int(moment.timestamp()) * 10**9, 1_000_100)
+    make = id_maker(shards, clock=times.__next__)
+    predictions = [replace(made_at(moment), id=make()) for _ in range(count)]
     entries = [Entry(item, b"thumbnail", rate, Input("pixels", item.id.bytes)) for item in predictions]
     return sorted(entries, key=lambda entry: permanent_random(entry.prediction.id))
 

@@ -120,8 +120,8 @@ def test_pages_go_on_after_months_without_predictions(store: Store) -> None:
 
 def test_shards_can_be_raised(open_store: Callable[..., Store]) -> None:
     before = fill(open_store(), [START - timedelta(seconds=i) for i in range(40)])
-    later = open_store(shards=5)
-    after = fill(later, [START + timedelta(seconds=i, milliseconds=i) for i in range(1, 40)], shards=5)
+    later = open_store(shards=3)
+    after = fill(later, [START + timedelta(seconds=i, milliseconds=i) for i in range(1, 40)], shards=3)
     rows = sorted(before + after, key=lambda row: sort_key(row.id), reverse=True)
     for limit in (1, 10, 100):
         assert walk(later, limit) == rows

@@ -1,12 +1,14 @@
 """Samples, inputs, and frames, on both stores."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from lookbook.prediction import permanent_random
 from lookbook.store import DayFrame, Entry, Input, Sample, SampledDay, Store
+from lookbook.store.cassandra.connection import Connection
 
 from tests.support.predictions import made_at
 from tests.support.running import until
@@ -39,6 +41,28 @@ def test_samples_are_listed_smallest_u_first(open_store: Callable[..., Store], s
     assert [(sample.u, sample.label, sample.score) for sample in found] == [
         (permanent_random(sample.id), "Bag", 0.75) for sample in found
     ]
+
+
+@pytest.mark.cassandra
+@pytest.mark.parametrize("open_store", ["cassandra"], indirect=True)
+def test_reading_samples_of_many_shards_reads_few_rows(
+    open_store: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(shards=8)
+    entries = sampled(NOON, 800, shards=8)
+    for start in range(0, len(entries), 100):
+        store.put_all(entries[start : start + 100])
+    execute, read = Connection.execute, []
+
+    def counted(connection: Connection, name: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        read.append(execute(connection, name, values))
+        return read[-1]
+
+    monkeypatch.setattr(Connection, "execute", counted)
+    assert store.samples(day_of(entries[0].prediction), 100) == samples_of(entries[:100])
+    # A shard would need 30 of the 100, 2.4 times its part, to be read twice: about once in 100,000 runs.
+    assert len(read) == 1
+    assert len(read[0]) <= 2 * 100 + 5 * 8
 
 
 def test_days_with_samples_are_listed_newest_first(store: Store) -> None:
