@@ -4,7 +4,7 @@ from lookbook.truth.accuracy import Rows
 from lookbook.truth.judged import UNCLEAR, Judged
 from lookbook.truth.labels import accuracy_of, confusion, recall_of
 
-from tests.support.samples import in_order, judge, make_frame, make_rows, truth, truths_of
+from tests.support.samples import LABELS, in_order, judge, make_frame, make_rows, truth
 
 TRUTH = np.array([0] * 10 + [1] * 10)
 LABEL = np.array([0] * 8 + [1] * 11 + [0])
@@ -43,12 +43,25 @@ def test_the_confusion_matrix_counts_what_counts() -> None:
     frames = [make_frame(rows)]
     order = in_order(frames, 60)
     known = judge(frames, rows, 60) | {order[5]: truth(None), order[6]: truth("Cape")}
-    judged = Judged(frames, known | truths_of(rows[:0]))
-    counts, shares = confusion(judged)
-    assert counts.shape == (5, 5)
-    assert counts.sum() == 59
-    assert shares.sum() == pytest.approx(1)
-    assert counts[judged.labels.index("Cape")].sum() == 1
-    assert counts[:, judged.labels.index("Cape")].sum() == 0  # the model does not know it
+    found = confusion(Judged(frames, known))
+    assert found.counts.shape == (5, 5)
+    assert found.counts.sum() == 59
+    assert found.shares.sum() == pytest.approx(1)
+    assert found.counts[found.labels.index("Cape")].sum() == 1
+    assert found.counts[:, found.labels.index("Cape")].sum() == 0  # the model does not know it
     right = sum(known[id].label == row.label for id in order for row in rows if row.id == id)
-    assert np.trace(counts) == right
+    assert np.trace(found.counts) == right
+
+
+def test_the_confusion_matrix_of_a_thousand_labels_has_the_most_frequent() -> None:
+    rows = make_rows(600, np.random.default_rng(5))
+    named = {row.id: truth(row.truth if number % 2 else f"other {number}") for number, row in enumerate(rows)}
+    found = confusion(Judged([make_frame(rows)], named))
+    assert len(found.labels) == 100
+    assert set(LABELS) < set(found.labels)
+    assert found.counts.sum() == 300 + 96
+    assert found.shares.sum() == pytest.approx(396 / 600)
+
+
+def test_nothing_judged_gives_an_empty_matrix() -> None:
+    assert confusion(Judged([], {})).to_json() == {"labels": [], "counts": [], "shares": []}

@@ -7,14 +7,13 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lookbook.judgment import GroundTruth
-from lookbook.truth.accuracy import Rows, Share
+from lookbook.truth.accuracy import LEAST_JUDGED, Rows, Share
 from lookbook.truth.calibration import Calibration, calibrate
 from lookbook.truth.frame import Frame
 from lookbook.truth.judged import UNCLEAR, Judged
-from lookbook.truth.labels import accuracy_of, confusion, recall_of
+from lookbook.truth.labels import Confusion, accuracy_of, confusion, recall_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +46,7 @@ class Evaluation:
     recall: dict[str, Share | None]
     predicted: dict[str, int]  # judged predictions with this label
     shown: dict[str, int]  # judged images that show this label
-    counts: NDArray[np.int64]  # (labels, labels) ground truth down, label of the prediction across
-    shares: NDArray[np.float64]  # (labels, labels) the same as estimated shares of all predictions
+    confusion: Confusion
     calibration: Calibration | None
     population: float  # predictions, estimated
     sampled: int  # rows of the frames
@@ -64,11 +62,7 @@ class Evaluation:
             "estimated_accuracy": self.estimated_accuracy,
             "precision": {label: _share(self.precision[label], self.predicted[label]) for label in self.labels},
             "recall": {label: _share(self.recall[label], self.shown[label]) for label in self.labels},
-            "confusion_matrix": {
-                "labels": list(self.labels),
-                "counts": self.counts.tolist(),
-                "shares": self.shares.tolist(),
-            },
+            "confusion_matrix": self.confusion.to_json(),
             "calibration_curve": [bin.to_json() for bin in calibration.bins] if calibration else [],
             "expected_calibration_error": calibration.error if calibration else None,
             "brier_score": calibration.brier_score if calibration else None,
@@ -92,7 +86,6 @@ def evaluate(frames: Sequence[Frame], truths: Mapping[UUID, GroundTruth]) -> Eva
     rows = Rows(judged.score, judged.inclusion, judged.counted, judged.weight)
     label, truth = judged.label[judged.counted], judged.truth[judged.counted]
     clear, right = truth != UNCLEAR, (truth == label).astype(float)
-    counts, shares = confusion(judged)
     named = list(enumerate(judged.labels))
     return Evaluation(
         accuracy=accuracy_of(rows, label, truth),
@@ -104,8 +97,7 @@ def evaluate(frames: Sequence[Frame], truths: Mapping[UUID, GroundTruth]) -> Eva
         recall={name: recall_of(number, label, truth, rows) for number, name in named},
         predicted={name: int((label == number).sum()) for number, name in named},
         shown={name: int((truth == number).sum()) for number, name in named},
-        counts=counts,
-        shares=shares,
+        confusion=confusion(judged),
         calibration=calibrate(rows.score[rows.judged][clear], right[clear], rows.weight[clear]),
         population=rows.population,
         sampled=len(judged.score),
@@ -117,9 +109,10 @@ def evaluate(frames: Sequence[Frame], truths: Mapping[UUID, GroundTruth]) -> Eva
 
 
 def _precision(judged: Judged, rows: Rows, number: int) -> Share | None:
-    mine = judged.label == number
-    counted = judged.counted[mine[judged.counted]]
-    return accuracy_of(rows.where(mine), judged.label[counted], judged.truth[counted])
+    counted = judged.counted[judged.label[judged.counted] == number]
+    if len(counted) < LEAST_JUDGED:  # of most labels, if there are many
+        return None
+    return accuracy_of(rows.where(judged.label == number), judged.label[counted], judged.truth[counted])
 
 
 def _daily(judged: Judged) -> tuple[Day, ...]:

@@ -1,10 +1,15 @@
 """Precision and recall of each label, and the confusion matrix."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from lookbook.truth.accuracy import LEAST_JUDGED, Rows, Share, either, ratio, share_right
 from lookbook.truth.judged import UNCLEAR, Judged
+
+_MOST_LABELS = 100  # of the confusion matrix: its size is their square
 
 
 def accuracy_of(rows: Rows, label: NDArray[np.int64], truth: NDArray[np.int64]) -> Share | None:
@@ -40,15 +45,29 @@ def _recall(hit: NDArray[np.bool_], shown: NDArray[np.bool_], weight: NDArray[np
     return ratio(hit[shown], weight[shown], float(weight[shown].sum() * scale))
 
 
-def confusion(judged: Judged) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Judged rows by ground truth (down) and label (across), as counts and as estimated shares of all predictions.
+@dataclass(frozen=True)
+class Confusion:
+    """The judged rows by ground truth (down) and label (across); unclear rows are left out."""
 
-    Unclear rows are left out.
-    """
-    size = len(judged.labels)
+    labels: tuple[str, ...]  # those with judgments, sorted; at most 100, the most frequent ones
+    counts: NDArray[np.int64]  # (labels, labels)
+    shares: NDArray[np.float64]  # (labels, labels) the same as estimated shares of all predictions
+
+    def to_json(self) -> dict[str, Any]:
+        return {"labels": list(self.labels), "counts": self.counts.tolist(), "shares": self.shares.tolist()}
+
+
+def confusion(judged: Judged) -> Confusion:
     label, truth = judged.label[judged.counted], judged.truth[judged.counted]
     clear = truth != UNCLEAR
-    cell = truth[clear] * size + label[clear]
-    counts = np.bincount(cell, minlength=size * size).reshape(size, size)
-    weights = np.bincount(cell, judged.weight[clear], size * size).reshape(size, size)
-    return counts, weights / max(weights.sum(), 1e-300)
+    label, truth, weight = label[clear], truth[clear], judged.weight[clear]
+    names, frequency = np.unique(np.concatenate((label, truth)), return_counts=True)
+    shown = np.sort(names[np.argsort(-frequency, kind="stable")[:_MOST_LABELS]])
+    inside = np.isin(label, shown) & np.isin(truth, shown)
+    size = len(shown)
+    cell = np.searchsorted(shown, truth[inside]) * size + np.searchsorted(shown, label[inside])
+    return Confusion(
+        tuple(judged.labels[number] for number in shown),
+        np.bincount(cell, minlength=size * size).reshape(size, size),
+        np.bincount(cell, weight[inside] / weight.sum(), size * size).reshape(size, size).astype(np.float64),
+    )
