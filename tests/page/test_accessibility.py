@@ -143,6 +143,10 @@ def test_review_and_quality_are_accessible(
     for summary in page.locator(".panels summary").all():
         summary.click()
     check(page)
+    page.get_by_role("link", name="Classify").click()
+    page.locator(".tile").first.click()
+    page.get_by_text("All judgments").click()
+    check(page)
 
 
 def test_the_api_description_is_accessible(service: Service, visit: Visit) -> None:

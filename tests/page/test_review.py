@@ -243,6 +243,52 @@ def test_a_deleted_image_is_passed_over(review: Callable[..., tuple[Service, Pag
     expect(page.locator(STATUS)).to_contain_text("Nothing is left to review.")
 
 
+def test_an_image_with_too_many_judgments_is_passed_over(review: Callable[..., tuple[Service, Page]]) -> None:
+    service, page = review(2, ("status of 409",))
+    start(page)
+    for id in truths(service):
+        path = f"{service.url}/v1/predictions/{id}/ground-truths"
+        for _ in range(50):
+            judgment = requests.post(path, json={"verdict": "unclear", "annotator": "Bo"}).json()
+            requests.delete(f"{path}/{judgment['id']}").raise_for_status()
+    page.keyboard.press("?")
+    expect(page.locator(STATUS)).to_contain_text("judgments")
+    expect(page.get_by_role("button", name="Undo")).to_be_disabled()
+    assert judged(service) == []
+
+
+def test_the_images_of_a_comparison_can_be_reviewed(review: Callable[..., tuple[Service, Page]]) -> None:
+    service, page = review(6)
+    items = requests.get(f"{service.url}/v1/predictions").json()["items"][:2]
+    flips = [
+        {
+            "prediction": item["id"],
+            "baseline_label": item["label"],
+            "candidate_label": "Bag",
+            "candidate_score": 0.75,
+        }
+        for item in items
+    ]
+    models = {"baseline": "fashion-mnist-mlp/2.2.0", "candidate": "other/1.0.0"}
+    response = requests.post(f"{service.url}/v1/comparisons", json={**models, "report": {}, "flips": flips})
+    page.goto(f"{service.url}/#review?compare={response.json()['id']}")
+    expect(page.locator(IMAGES_LEFT)).to_have_text("2 images left")
+    start(page)
+    page.keyboard.press("?")
+    expect(page.locator(RESULT)).to_contain_text("The candidate said Bag, 75.0%.")
+
+
+def test_a_token_without_the_role_cannot_review(serve: Callable[..., Service], visit: Visit, tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("secret read Ana\n")
+    page = visit(f"{serve(tokens_file=tokens).ready().url}/#review", ("status of 401", "status of 403"))
+    expect(page.get_by_label("Bearer token")).to_be_focused()
+    page.keyboard.type("secret")
+    page.keyboard.press("Enter")
+    expect(page.locator(STATUS)).to_contain_text("This token does not have the role 'review'")
+    expect(page.get_by_role("button", name="Try again")).to_be_visible()
+
+
 def test_a_judgment_waits_for_a_service_that_is_gone(review: Callable[..., tuple[Service, Page]]) -> None:
     service, page = review(4, ("net::ERR_CONNECTION",))
     start(page)

@@ -86,7 +86,7 @@ function accuracy(evaluation) {
     small(known ? `From ${counts}` : counts),
     ...(known && unclear ? [small("Unclear images may be right or wrong; the interval allows for both.")] : []),
     ...(waiting ? [small(`${count(waiting, "more judgment")} will count once review reaches ${waiting === 1 ? "its image" : "their images"}.`)] : []),
-    make("p", {}, make("a", { href: "#review" }, "Review images")),
+    make("p", {}, make("a", { href: `#review?${shown}` }, "Review images")),
   ];
 }
 
