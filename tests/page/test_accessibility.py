@@ -126,7 +126,7 @@ def test_review_and_quality_are_accessible(
     page.keyboard.type("Something new")
     check(page)
     page.keyboard.press("Enter")
-    expect(page.get_by_role("dialog", name="Who judges?")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Who is judging?")).to_be_visible()
     check(page)
     page.keyboard.press("Enter")
     expect(page.locator("[data-view=review] .result")).to_contain_text("You said Something new.")

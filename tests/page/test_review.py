@@ -151,7 +151,7 @@ def test_the_name_is_asked_once(review: Callable[..., tuple[Service, Page]]) -> 
     start(page, name=None)
     page.keyboard.press("1")
     page.keyboard.press("Enter")
-    prompt = page.get_by_role("dialog", name="Who judges?")
+    prompt = page.get_by_role("dialog", name="Who is judging?")
     expect(prompt).to_be_visible()
     page.keyboard.type("Ana")
     page.keyboard.press("Enter")
@@ -236,7 +236,7 @@ def test_a_deleted_image_is_passed_over(review: Callable[..., tuple[Service, Pag
     for id in truths(service):
         requests.delete(f"{service.url}/v1/predictions/{id}").raise_for_status()
     page.keyboard.press("?")
-    expect(page.locator(STATUS)).to_contain_text("The previous prediction was deleted meanwhile.")
+    expect(page.locator(STATUS)).to_contain_text("The previous prediction has been deleted.")
     for _ in range(3):
         expect(page.locator(".desk .frame img")).to_be_visible()
         page.keyboard.press("?")

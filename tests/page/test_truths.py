@@ -32,7 +32,7 @@ def ground_truth(page: Page) -> Locator:
 
 
 def enter_name(page: Page, name: str) -> None:
-    prompt = page.get_by_role("dialog", name="Who judges?")
+    prompt = page.get_by_role("dialog", name="Who is judging?")
     expect(prompt.get_by_label("Your name")).to_be_focused()
     page.keyboard.type(name)
     page.keyboard.press("Enter")
@@ -87,7 +87,7 @@ def test_nothing_is_stored_without_a_name_if_the_person_cancels(
 ) -> None:
     page = visit(f"{service.url}/#{prediction['id']}")
     ground_truth(page).get_by_role("button", name="Right").click()
-    expect(page.get_by_role("dialog", name="Who judges?")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Who is judging?")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog", name="Bag")).to_be_visible()
     ground_truth(page).get_by_role("button", name="Right").click()

@@ -267,7 +267,7 @@ def test_judging_with_another_tool(tmp_path: Path, serve: Callable[..., Service]
         "\n".join([lines[0], *(f"{line.removesuffix(',,')},Hat," for line in lines[1:])])
     )
     printed = follow(DOCS / "how-to/review.md", "import", "evaluate", folder=folder, environment=where)
-    assert "to-judge.csv: 12 judgments" in printed
+    assert "to-judge.csv: judgments: 12" in printed
     assert "accuracy     8.3% (" in printed
 
 

@@ -61,7 +61,7 @@ class OldStore:
         return bool(self._call("delete", prediction.id))
 
     def ids(self) -> list[UUID]:
-        """Newest first."""
+        """The IDs, newest first."""
         return [UUID(id) for id in self._call("list")]
 
     def _call(self, *words: object) -> Any:

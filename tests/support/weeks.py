@@ -62,7 +62,7 @@ def judge(url: str, id: str, label: str) -> None:
 
 
 def judge_in_order(url: str, truths: dict[str, str], most: int) -> None:
-    """Judge at most so many predictions, in the order that the service asks for."""
+    """Judge at most `most` predictions in the order that the service asks for."""
     while most > 0:
         query: dict[str, str | int] = {"limit": min(most, 20), "annotator": "test"}
         items = requests.get(f"{url}/v1/reviews", query, timeout=30).json()["items"]

@@ -379,7 +379,7 @@ def _without_claims(text: str) -> list[str]:
     return [line for line in text.splitlines() if '"claimed_until"' not in line and '"judged_at"' not in line]
 
 
-def test_all_workers_of_a_server_give_the_same_answers(serve: Callable[..., Service]) -> None:
+def test_all_workers_of_a_server_give_the_same_numbers(serve: Callable[..., Service]) -> None:
     service = serve(workers=2).ready()
     posted = {service.send(BAG.read_bytes()).json()["id"] for _ in range(12)}
 

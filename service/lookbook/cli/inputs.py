@@ -30,7 +30,7 @@ class StoredInput:
         return to_array(self._image(spec), spec)
 
     def is_smaller_than(self, spec: InputSpec) -> bool:
-        """Whether a model with this input would see less than from the image that was sent."""
+        """Whether a model with this input would see less than in the image that was sent."""
         fewer = spec.height > self._spec.height or spec.width > self._spec.width or spec.channels > self._spec.channels
         return self._kind != "original" and fewer
 

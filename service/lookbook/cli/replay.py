@@ -96,7 +96,7 @@ def replay(
     report = comparison.report(without_input)
     if report["too_small"]:
         output.complain(
-            f"{report['too_small']:,} inputs are smaller than the candidate takes, which may cost it accuracy; "
+            f"some inputs ({report['too_small']:,}) are smaller than the candidate takes and may lower its accuracy; "
             "to keep whole images from now on, set LOOKBOOK_KEEP=original on the server"
         )
     stored = None if no_store else client.compare(comparison.to_store(report))["id"]

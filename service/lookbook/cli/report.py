@@ -86,7 +86,7 @@ def _facts(report: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         f"left out: {report['unfaithful']:,} that it does not repeat, {report['without_input']:,} without an input",
     )
     if report["too_small"]:
-        yield "Too small", f"{report['too_small']:,} inputs are smaller than what the candidate takes"
+        yield "Too small", f"inputs that are smaller than the candidate takes: {report['too_small']:,}"
 
 
 def _pairs(report: Mapping[str, Any]) -> str:

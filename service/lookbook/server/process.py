@@ -168,7 +168,7 @@ def _kept(settings: Settings) -> str:
 
 
 def _prepare(_: Worker, request: Any) -> None:
-    """Raises UnsupportedTransferCoding if the body is compressed, for which the parser has closed the connection."""
+    """Raises UnsupportedTransferCoding if the body is compressed, which the parser marks with `must_close`."""
     request._expected_100_continue = False  # the worker asks for the body
     if request.must_close:
         raise UnsupportedTransferCoding("TRANSFER-ENCODING")

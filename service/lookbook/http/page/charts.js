@@ -77,7 +77,7 @@ function cell(x, y, value, total) {
   return [svg("rect", { class: "well", ...box }), filled, text];
 }
 
-/** How often predictions of about the same score are right; on the diagonal, scores are what they say. */
+/** How often predictions of about the same score are right; on the diagonal, scores are calibrated. */
 export function calibrationCurve(bins) {
   const x = (value) => 14 + 100 * value;
   const y = (value) => 104 - 100 * value;
@@ -94,7 +94,7 @@ export function calibrationCurve(bins) {
   return picture;
 }
 
-/** Bars for every day of the window, also those without predictions. */
+/** Bars for every day of the window, including days without predictions. */
 export function timeline(name, { since, until }, valueOf) {
   const days = [];
   for (let time = Date.parse(since); time <= Date.parse(until); time += 86_400_000) days.push(new Date(time).toISOString().slice(0, 10));

@@ -21,7 +21,7 @@ const STATUS = {
   ],
   alarm: ({ alarm_since: since, reference }) => [
     make("p", { className: "big danger" }, `Changed since ${day(since)}`),
-    make("p", {}, `Predictions differ from those from ${day(reference.since)} to ${day(reference.until)}, the reference, more than chance explains.`),
+    make("p", {}, `Predictions differ from those of the reference, ${day(reference.since)} to ${day(reference.until)}, by more than chance explains.`),
     make("p", {}, "What to do: look at recent images in the history, and ", make("a", { href: "#review" }, "review"), " some. Accuracy then shows whether the model got worse."),
   ],
 };
@@ -29,10 +29,10 @@ const STATUS = {
 function figures({ p_values, total_variation, estimated_accuracy, change, reference }) {
   if (!p_values) return [];
   const rows = {
-    "Labels moved by": share(total_variation),
+    "Change in labels": share(total_variation),
     "Mean score of the newest part": share(estimated_accuracy),
     "Mean score of the reference": share(reference.estimated_accuracy),
-    "Mean score moved by": `${change < 0 ? "−" : "+"}${share(Math.abs(change))}`,
+    "Change in mean score": `${change < 0 ? "−" : "+"}${share(Math.abs(change))}`,
   };
   return [
     make("dl", {}, ...Object.entries(rows).flatMap(([term, text]) => [make("dt", {}, term), make("dd", {}, text)])),
@@ -53,6 +53,6 @@ function acknowledgment({ name, version }, reload) {
       button.disabled = false;
     }
   });
-  const explanation = make("p", {}, "The predictions from now on become what is usual. Until enough are there, no change is reported.");
+  const explanation = make("p", {}, "Predictions from today on become the new reference. Until there are enough of them, no change is reported.");
   return make("details", {}, make("summary", {}, "The change is expected: acknowledge it"), explanation, button, status);
 }

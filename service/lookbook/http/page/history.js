@@ -15,7 +15,7 @@ const form = find("#filter");
 const tiles = new Map();
 // The listing on display; one that was replaced meanwhile is ignored when its page arrives.
 let listing;
-// Whether ground truths were given elsewhere since then.
+// Whether images were judged elsewhere since the list was loaded.
 let stale = true;
 
 const endObserver = new IntersectionObserver(([entry]) => entry.isIntersecting && load(listing), { rootMargin: "600px" });

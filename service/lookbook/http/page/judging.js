@@ -55,7 +55,7 @@ function row({ id, created_at, annotator, label, withdrawn_at }) {
   return line;
 }
 
-/** Send something, and show what came of it. */
+/** Send something, and show the result. */
 async function change(send) {
   const prediction = shown;
   try {

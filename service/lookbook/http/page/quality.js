@@ -98,7 +98,7 @@ function estimated({ judged, estimated_accuracy: signal }) {
   const missing = LEAST_JUDGED - judged;
   return [
     make("p", { className: "big" }, "Not known yet"),
-    make("p", {}, missing > 0 ? `${count(missing, "more judgment")} in the order of review are needed for an estimate.` : "Too few judgments are clear for an estimate."),
+    make("p", {}, missing > 0 ? `${count(missing, "more judgment")} in the order of review ${missing === 1 ? "is" : "are"} needed for an estimate.` : "Too few judgments are clear for an estimate."),
     ...(signal === null ? [] : [make("p", { className: "signal" }, make("strong", {}, `Signal: ${share(signal)}`), " would be right if the scores were exact. No judgment supports this.")]),
   ];
 }

@@ -37,7 +37,7 @@ export class Queue {
     return this.items.length < FEW;
   }
 
-  /** Ask the server for images, and claim those that are here already for another two minutes; throws ApiError. */
+  /** Ask the server for images, and renew the claims of those that are here already; throws ApiError. */
   async fill() {
     const until = Date.now() + CLAIM_MS;
     const query = new URLSearchParams([...this.parameters, ["annotator", tab()], ["limit", BATCH]]);
@@ -85,7 +85,7 @@ async function fetchPicture(path) {
     await picture.decode();
     return picture;
   } catch {
-    // None is kept, or it is none that a browser can show.
+    // No image is kept, or the browser cannot show it.
     return null;
   } finally {
     URL.revokeObjectURL(picture.src);

@@ -27,7 +27,7 @@ let current = null;
 let done = [];
 // Requests one after the other: a judgment is stored before it is withdrawn.
 let sent = Promise.resolve();
-// By how many judgments the server is behind.
+// How many judgments the server is behind.
 let pending = 0;
 
 function start(parameters) {
@@ -61,7 +61,7 @@ async function advance() {
       if (wanted === queue && !current) showNone(error.message, "Try again");
       return;
     }
-    // Meanwhile the person may have undone a judgment, or the server refused one.
+    // Meanwhile, the person may have undone a judgment, or the server may have refused one.
     if (wanted !== queue || current) return;
   }
   const item = queue.next();
@@ -146,12 +146,12 @@ async function save(item, label, named) {
   }
 }
 
-/** Show the image again whose judgment the server refused, unless the image is gone. */
+/** Show an image again because the server refused its judgment, unless the image is gone. */
 function refuse(item, label, error) {
   done = done.filter((other) => other !== item);
   result.textContent = "";
   if (error.status === 404 || error.status === 409) {
-    status.textContent = error.status === 404 ? "The previous prediction was deleted meanwhile." : error.message;
+    status.textContent = error.status === 404 ? "The previous prediction has been deleted." : error.message;
     showCounts();
     return;
   }
@@ -185,7 +185,7 @@ async function undo() {
   }
 }
 
-/** Whether the key does something else than typing. */
+/** Whether the key does something other than typing. */
 function press(key) {
   if (key === "?") confirm();
   else if (key === "Escape") choices.choose("");

@@ -5,7 +5,7 @@ import { call, callJson } from "./api.js";
 
 const path = (id) => `v1/predictions/${id}/ground-truths`;
 
-/** All judgments of a prediction, and the ground truth that they make. */
+/** All judgments of a prediction, and the ground truth that follows from them. */
 export const readTruths = (id) => callJson(path(id));
 
 /** Store that the prediction's image shows `label`, or is unclear without one; `named` is what `identify` resolved to. */
@@ -15,7 +15,7 @@ export function judge(id, label, named) {
 
 export const withdraw = (id, judgment) => call(`${path(id)}/${judgment}`, "DELETE");
 
-/** What a judgment says of its annotator, given the name of the token; null if the person cancels. */
+/** The part of a judgment that names its annotator, given the name of the token; null if the person cancels. */
 export async function identify(tokenName) {
   if (tokenName) return {};
   const name = rememberedName() ?? (await askForName());

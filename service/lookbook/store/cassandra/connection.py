@@ -138,12 +138,12 @@ class Connection:
         if missing and not self._incomplete:
             _LOG.warning(_INCOMPLETE, extra={"reason": f"missing: {missing}"})
         if self._incomplete and not missing:
-            _LOG.warning("no table is missing any more")
+            _LOG.warning("all tables exist now")
         self._incomplete = bool(missing)
         return {} if missing else {name: session.prepare(self._cql[name]) for name in self._later}
 
     def _missing(self, session: Session) -> set[str]:
-        """The tables that statements need and that do not exist. The driver would log an error for each statement."""
+        """The tables that do not exist. Otherwise, the driver would log an error for each statement that needs one."""
         tables = {_TABLE.findall(self._cql[name])[0] for name in self._later}
         for keyspace in {keyspace for keyspace, _ in tables}:
             rows = session.execute("SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s", (keyspace,))

@@ -51,7 +51,7 @@ def put(connection: Connection, prediction: Prediction, judgment: Judgment) -> N
         raise TooManyJudgments(f"the prediction has {MAX_JUDGMENTS} judgments, the maximum")
     values = (judgment.id, prediction.id, judgment.annotator, judgment.label, judgment.withdraws, lives[0][0] or 0)
     if sample:
-        # First: where only this one is written, the judgment is not known, and a repeated request adds it to both.
+        # First, because if only this write succeeds, the judgment is not known, and a repeated request does both.
         connection.execute("put_sampled_judgment", (*_day_key(prediction), permanent_random(prediction.id), *values))
     connection.execute("put_judgment", (bucket(prediction.id), shard(prediction.id), *values))
 

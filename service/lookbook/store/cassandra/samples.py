@@ -80,7 +80,7 @@ class Samples:
         return bool(self._connection.execute("get_sample", primary_key(prediction)))
 
     def input(self, id: UUID) -> Input | None:
-        """None while the table is missing."""
+        """The kept input, if any; none while the table is missing."""
         if not self._connection.complete():
             return None
         rows = self._connection.execute("get_input", (id,))

@@ -31,7 +31,7 @@ class SqliteTables:
             raise StoreUnavailable(f"cannot read {self._path}: {error}; check LOOKBOOK_SQLITE_PATH") from error
 
     def write(self, rows: Sequence[Row]) -> None:
-        """In one transaction."""
+        """Writes the rows in one transaction."""
         with self._database.connection() as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
             types = {table: _types(connection, table) for table in _tables(connection)}
@@ -44,7 +44,7 @@ class SqliteTables:
 
     @cached_property
     def _database(self) -> Database:
-        """Opened by the first write only: it creates the file."""
+        """Opened at the first write, because opening it creates the file."""
         return Database(self._path, lambda _: None)
 
 
