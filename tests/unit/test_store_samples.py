@@ -71,6 +71,8 @@ def test_days_with_samples_are_listed_newest_first(store: Store) -> None:
     days = [day_of(entry.prediction) for entry in first]
     assert store.sampled_days(days[4].day, days[0].day) == [days[0], days[1], days[3], days[4]]
     assert store.sampled_days(days[3].day, days[1].day) == [days[1], days[3]]
+    assert store.sampled_days(-(10**9), 10**9) == [days[0], days[1], days[3], days[4]]
+    assert store.sampled_days(days[0].day, days[1].day) == []
 
 
 def test_a_prediction_that_exists_is_not_sampled_again(store: Store) -> None:

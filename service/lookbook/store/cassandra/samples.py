@@ -1,6 +1,7 @@
 """Samples, their inputs, and the frames of closed days in Cassandra. Tests: tests/unit/test_store_samples.py."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
@@ -39,6 +40,7 @@ STATEMENTS = {
 
 _PERIOD_SECONDS = 60 * 60
 _DAY_SECONDS = 24 * 60 * 60
+_LONGEST_YEAR = 366  # by which a clock may be ahead
 _EPOCH = date(1970, 1, 1)
 
 
@@ -100,8 +102,8 @@ class Samples:
             rows = sorted(map(_to_sample, self._connection.execute("list_samples", values)), key=_order)
             # If a shard was cut off, the rows after its last one are missing.
             last = {shard(row.id): row for row in rows}
-            counts = [shard(row.id) for row in rows]
-            cut_off = [row for number, row in last.items() if counts.count(number) == part]
+            counts = Counter(shard(row.id) for row in rows)
+            cut_off = [row for number, row in last.items() if counts[number] == part]
             if not cut_off:
                 found += rows
                 break
@@ -126,6 +128,7 @@ class Samples:
 
     def _days(self, since: int, until: int) -> list[tuple[SampledDay, int]]:
         """The days, newest first, and their shards; several times if processes have used different numbers."""
+        since, until = max(since, day(LOWEST_ID)), min(until, int(time.time()) // _DAY_SECONDS + _LONGEST_YEAR)
         years = range(_year(until), _year(since) - 1, -1)
         rows = self._connection.execute_all([("list_sample_days", (year, until, since)) for year in years])
         return [(SampledDay(*day), shards) for found in rows for *day, shards in found]

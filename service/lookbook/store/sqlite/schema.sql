@@ -102,7 +102,8 @@ CREATE INDEX IF NOT EXISTS jobs_of_tag ON jobs (tag);
 CREATE TRIGGER IF NOT EXISTS prediction_removed AFTER DELETE ON predictions BEGIN
     INSERT INTO frames (model_name, model_version, day, read_at, expires)
         SELECT model_name, model_version, day, now, now + 86400
-        FROM samples, (SELECT (julianday('now') - 2440587.5) * 86400 AS now)
+        -- SQLite's clock has whole milliseconds.
+        FROM samples, (SELECT (julianday('now') - 2440587.5) * 86400 + 0.002 AS now)
         WHERE key = OLD.key AND (OLD.expires IS NULL OR OLD.expires > now)
         ON CONFLICT DO UPDATE SET scores = NULL, ids = NULL, read_at = excluded.read_at, expires = excluded.expires;
     DELETE FROM inputs WHERE key = OLD.key;
