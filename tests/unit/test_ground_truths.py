@@ -20,6 +20,9 @@ from werkzeug.test import TestResponse
 from tests.support.places import BAG, MLP
 from tests.support.predictions import error_of, location, post_image
 
+# What does not depend on the store.
+ON_SQLITE = pytest.mark.parametrize("open_store", ["sqlite"], indirect=True)
+
 
 @pytest.fixture
 def on_both(store: Store, classifier: Classifier) -> FlaskClient:
@@ -72,6 +75,7 @@ def test_the_majority_of_the_annotators_decides(on_both: FlaskClient) -> None:
     ]
 
 
+@ON_SQLITE
 def test_a_repeated_judgment_is_stored_once(on_both: FlaskClient) -> None:
     path = location(post_image(on_both))
     first, again = judge(on_both, path, "Dress", "ana"), judge(on_both, path, "Dress", "ana")
@@ -98,6 +102,7 @@ def test_a_withdrawn_judgment_does_not_count(on_both: FlaskClient) -> None:
     assert error_of(on_both.delete(f"{path}/ground-truths/x"))[:2] == (404, "not_found")
 
 
+@ON_SQLITE
 def test_a_judgment_after_one_from_a_clock_that_is_ahead_is_the_newest(on_both: FlaskClient, store: Store) -> None:
     path = location(post_image(on_both))
     prediction = store.get(UUID(path.rpartition("/")[2]))
@@ -108,6 +113,7 @@ def test_a_judgment_after_one_from_a_clock_that_is_ahead_is_the_newest(on_both: 
     assert truth(on_both, path) == {"label": "Dress", "judgments": 1}
 
 
+@ON_SQLITE
 def test_a_deleted_prediction_has_no_judgments(on_both: FlaskClient) -> None:
     path = location(post_image(on_both))
     judge(on_both, path, "Dress")

@@ -30,6 +30,9 @@ NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
 DAY = timedelta(days=1)
 MODEL = "model_version=model/1.2.3"
 
+# What does not depend on the store.
+ON_SQLITE = pytest.mark.parametrize("open_store", ["sqlite"], indirect=True)
+
 
 @pytest.fixture
 def client(store: Store, classifier: Classifier) -> FlaskClient:
@@ -84,6 +87,7 @@ def test_two_reviewers_get_different_predictions(client: FlaskClient, store: Sto
     assert review(client)["items"] == []
 
 
+@ON_SQLITE
 def test_the_least_certain_can_come_first(client: FlaskClient, store: Store) -> None:
     entries = _entries(0, 4, 1, 0.5)
     scores = (0.9, 0.5, 0.7, 0.6)
@@ -129,6 +133,7 @@ def test_a_deleted_prediction_is_not_evaluated(client: FlaskClient, store: Store
     assert [client.get(url).get_json()[name] for name in ("sampled", "judged")] == [5, 5]
 
 
+@ON_SQLITE
 def test_days_of_which_predictions_have_expired_are_left_out(store: Store, classifier: Classifier) -> None:
     fill(store, 0, 2)
     fill(store, 5, 3)
@@ -164,6 +169,7 @@ def test_samples_can_be_listed_without_their_inputs(client: FlaskClient, store: 
     assert error_of(refused) == (400, "invalid_request", "inputs must be true or false")
 
 
+@ON_SQLITE
 def test_a_page_of_samples_ends_with_a_large_input(client: FlaskClient, store: Store) -> None:
     large = Input("original", bytes(5 * 2**20))
     store.put_all([replace(entry, input=large) for entry in _entries(0, 3, 1, 1.0)])
@@ -175,6 +181,7 @@ def test_a_page_of_samples_ends_with_a_large_input(client: FlaskClient, store: S
     assert sizes == [2, 1]
 
 
+@ON_SQLITE
 def test_the_image_of_a_prediction_is_returned(client: FlaskClient, store: Store) -> None:
     [entry] = fill(store, 0, 1)
     response = client.get(f"/v1/predictions/{entry.prediction.id}/image")
@@ -185,6 +192,7 @@ def test_the_image_of_a_prediction_is_returned(client: FlaskClient, store: Store
         assert error_of(client.get(f"/v1/predictions/{id}/image"))[:2] == (404, "not_found")
 
 
+@ON_SQLITE
 def test_drift_is_learning_until_its_reference_is_complete(client: FlaskClient, store: Store) -> None:
     for days_ago in range(2, 5):
         fill(store, days_ago, 100)
@@ -232,6 +240,7 @@ def test_a_comparison_queues_its_flips_for_review(client: FlaskClient, store: St
     assert error_of(client.get(f"/v1/reviews?compare={uuid1()}"))[:2] == (404, "not_found")
 
 
+@ON_SQLITE
 def test_judged_flips_say_which_model_is_better(client: FlaskClient, store: Store) -> None:
     entries = fill(store, 3, 20)
     report = {"agreement": {"estimate": 0.6, "effective_sample_size": 20.0}}
@@ -252,6 +261,7 @@ def test_judged_flips_say_which_model_is_better(client: FlaskClient, store: Stor
     assert found["accuracy_difference"]["estimate"] == pytest.approx(-0.4)
 
 
+@ON_SQLITE
 def test_flips_that_are_not_sampled_are_reviewed_too(client: FlaskClient, store: Store) -> None:
     entries = [replace(entry, sampling_rate=None) for entry in _entries(0, 3, 1, 1.0)]
     store.put_all(entries)
