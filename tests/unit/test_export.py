@@ -206,6 +206,7 @@ print(len(table), table["created_at"].dtype, table["score"].mean(), len(table["j
 """
 
 
+@pytest.mark.parametrize("open_store", ["sqlite"], indirect=True)
 def test_duckdb_polars_and_pandas_read_a_file(store: Store, filled: list[Prediction], tmp_path: Path) -> None:
     if not CLIENTS.exists():
         lacking("no .venv-clients: make it with `make clients`", "CLIENTS")

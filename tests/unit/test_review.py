@@ -207,7 +207,7 @@ def test_the_accuracy_is_shown_with_its_interval(
     assert "predictions  0 (estimated; sampled: 0)" in other
 
 
-def test_a_day_is_required(service: Service) -> None:
-    ended = run(service, "evaluate", "--since", "yesterday")
+def test_a_day_is_required() -> None:
+    ended = lookbook("evaluate", "--since", "yesterday")
     assert ended.returncode == 2
     assert "'yesterday' is not a day such as 2026-01-31" in ended.stderr

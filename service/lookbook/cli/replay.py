@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +93,9 @@ def replay(
     client = Client(url, token)
     client.model()
     candidate = read_bundle(bundle)
-    comparison, without_input = _compare(_Samples(client, query, limit), candidate, bundle, baseline_bundle)
+    samples = _Samples(client, query, limit)
+    find = partial(_read_baseline, baseline_bundle, bundle)
+    comparison, without_input = _compare(samples, candidate, find, previews=html is not None)
     report = comparison.report(without_input)
     if report["too_small"]:
         output.complain(
@@ -136,9 +139,12 @@ class _Samples:
 
 
 def _compare(
-    samples: _Samples, candidate: Bundle, folder: Path, baseline_folder: Path | None
+    samples: _Samples, candidate: Bundle, find_baseline: Callable[..., Bundle], previews: bool
 ) -> tuple["Comparison", int]:
-    """What both models say, and how many samples no longer have an input."""
+    """What both models say, and how many samples no longer have an input.
+
+    `find_baseline` gets the name and version of the model that made the predictions.
+    """
     from lookbook.cli.comparison import Comparison
 
     found: list[Rerun] = []
@@ -150,8 +156,8 @@ def _compare(
             kept = [sample for sample in page if sample["input"]]
             without_input += len(page) - len(kept)
             if kept and baseline is None:
-                baseline = _read_baseline(baseline_folder, folder, **kept[0]["model"])
-                rerun = _runner(baseline, candidate)
+                baseline = find_baseline(**kept[0]["model"])
+                rerun = _runner(baseline, candidate, previews)
             if rerun:
                 found += pool.map(rerun, kept)
     if baseline is None:
@@ -177,7 +183,7 @@ def _read_baseline(given: Path | None, candidate: Path, name: str, version: str)
     return bundle
 
 
-def _runner(baseline: Bundle, candidate: Bundle) -> Callable[[Sample], "Rerun"]:
+def _runner(baseline: Bundle, candidate: Bundle, previews: bool) -> Callable[[Sample], "Rerun"]:
     from lookbook.cli.comparison import Rerun
     from lookbook.cli.inputs import StoredInput
     from lookbook.model.inference import Classifier
@@ -192,7 +198,7 @@ def _runner(baseline: Bundle, candidate: Bundle) -> Callable[[Sample], "Rerun"]:
         input = StoredInput(sample["input"], baseline.input, max_pixels)
         before, after = (model.top(model.classify(input.array(model.bundle.input)))[0] for model in models)
         kept = {name: value for name, value in sample.items() if name != "input"}
-        preview = input.preview() if before[0] != after[0] else b""
+        preview = input.preview() if previews and before[0] != after[0] else b""
         return Rerun(kept, before, after, preview, input.is_smaller_than(candidate.input))
 
     return rerun
