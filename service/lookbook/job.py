@@ -46,13 +46,13 @@ class Job:
 
     @property
     def sampling_rate(self) -> float:
-        """The probability with which a prediction belongs to the sample; about twice what is evaluated of a day."""
+        """The probability that a prediction is sampled; about twice as many are as are evaluated per day."""
         return min(1.0, _SAMPLES / self.images)
 
     def id_of(self, path: str) -> UUID:
         """The id of the prediction for this path.
 
-        The ids reach back from the job's start over as many buckets as keep each partition small.
+        The ids spread over so many buckets before the job's start that each partition stays small.
         """
         number = int.from_bytes(blake2b(path.encode("utf-8", "surrogateescape"), digest_size=16).digest())
         number, ticks_before = divmod(number, self._buckets * _TICKS_PER_BUCKET)

@@ -242,7 +242,7 @@ def test_a_stopped_job_goes_on(number: signal.Signals, many: Path, settings: Set
     after = walk(store, 1000)
     assert {item.id for item in after} == {job.id_of(str(path)) for path in many.iterdir()}
     assert len(after) == IMAGES
-    assert f"{len(before)} images were classified by an earlier run" in output
+    assert f"classified by an earlier run: {len(before)}\n" in output
 
 
 def test_a_killed_worker_is_replaced(jobs: Jobs, many: Path, settings: Settings, store: SqliteStore) -> None:

@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.usefixtures("java")
 def test_the_guide(folder: Path) -> None:
     printed = follow(GUIDE, "job", "parquet", "conf", folder=folder)
-    assert len(re.findall(rf"^{COUNT} images classified and 0 rejected", printed, re.MULTILINE)) == 3
+    assert len(re.findall(rf"^classified: {COUNT}, rejected: 0", printed, re.MULTILINE)) == 3
     with closing(SqliteStore(str(folder / "lookbook.sqlite"), lambda _: None)) as store:
         assert len(walk(store, 100)) == COUNT
     assert parquet.read_table(folder / "predictions").num_rows == parquet.read_table(folder / "two").num_rows == COUNT

@@ -35,24 +35,30 @@ def _pairs(_context: click.Context, _parameter: click.Parameter, values: tuple[s
 def batch() -> None:
     """Classify many images at once, on Spark.
 
-    Spark takes half a minute to start. Below some ten thousand images, `lookbook classify` is faster.
+    Spark takes half a minute to start. For fewer than about ten thousand images, `lookbook classify` is faster.
     """
 
 
 @batch.command()
 @click.argument("source")
-@click.option("--job", metavar="NAME", help="Store the predictions, as a job of this name.")
-@click.option("--parquet", metavar="FOLDER", help="Write the predictions as Parquet; store nothing.")
+@click.option("--job", metavar="NAME", help="Store the predictions as a job with this name.")
 @click.option(
-    "--bundle", metavar="FOLDER", type=click.Path(path_type=Path), help="Model bundle.  [default: that of the settings]"
+    "--parquet", metavar="FOLDER", help="Write the predictions to this folder as Parquet files; store nothing."
+)
+@click.option(
+    "--bundle",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Model bundle.  [default: that of LOOKBOOK_MODEL]",
 )
 @click.option("--rejects", metavar="FOLDER", help="Where to list images that cannot be read.  [default: NAME-rejects]")
 @click.option(
-    "--writes-per-second", metavar="N", type=click.IntRange(1), help="Limit on stored predictions per second."
+    "--writes-per-second",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Maximum number of predictions to store per second.",
 )
-@click.option(
-    "--conf", metavar="KEY=VALUE", multiple=True, callback=_pairs, help="A setting of Spark; can be repeated."
-)
+@click.option("--conf", metavar="KEY=VALUE", multiple=True, callback=_pairs, help="Spark setting. Can be repeated.")
 def classify(
     source: str,
     job: str | None,
@@ -65,10 +71,10 @@ def classify(
     """Classify the images of SOURCE.
 
     SOURCE is a folder, a glob such as 'shop/*/front.jpg', a .txt file with one path per line, a .parquet file or
-    folder with the columns path and, if you like, content, or a URL such as hdfs://namenode:8020/images.
+    folder with the column path and, optionally, content, or a URL such as hdfs://namenode:8020/images.
 
     With --job, predictions go into the store that the LOOKBOOK_* environment variables name. If the job is stopped,
-    run the same command again: it does what is missing, and each image gets one prediction.
+    run the same command again: it classifies the rest, and each image gets one prediction.
     """
     if bool(job) == bool(parquet):
         raise click.UsageError("give either --job NAME, to store the predictions, or --parquet FOLDER")
@@ -84,7 +90,7 @@ def classify(
             images = read_source(session, source)
             total = images.count()
             if not total:
-                raise LookbookError(f"no images in {source}: JPEG, PNG, and WebP files are classified")
+                raise LookbookError(f"no images in {source}: only JPEG, PNG, and WebP files are classified")
             run = jobs.Run(session, settings, model, folder, writes_per_second)
             with _progress(total) as progress:
                 if job:
@@ -103,10 +109,10 @@ def _print_summary(summary: "Summary", cpus: int) -> None:
     for label, count in summary.labels.most_common():
         print(f"{label}  {count}")
     if summary.before:
-        print(f"{summary.before} images were classified by an earlier run")
+        print(f"classified by an earlier run: {summary.before}")
     print(
-        f"{done} images classified and {summary.rejects} rejected in {summary.seconds:.0f} s: "
-        f"{done / summary.seconds / cpus:.1f} images a second on each of {cpus} CPUs"
+        f"classified: {done}, rejected: {summary.rejects}, in {summary.seconds:.0f} s; "
+        f"{done / summary.seconds / cpus:.1f} images per second and CPU"
     )
 
 

@@ -7,7 +7,7 @@ from lookbook.store import Store
 
 
 class JobNames:
-    """Remembers names: a tag never becomes another job's."""
+    """Remembers names, because a tag always means the same job."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -36,6 +36,6 @@ def truth_json(truth: GroundTruth | None) -> dict[str, Any] | None:
 
 
 def prediction_json(prediction: Prediction, truth: GroundTruth | None) -> dict[str, Any]:
-    """With the name of its job if it is the prediction of one."""
+    """The prediction, with the name of its job if a batch job made it."""
     job = components().jobs.name(prediction.id)
     return {**prediction.to_json(), "ground_truth": truth_json(truth), **({"job": job} if job else {})}

@@ -52,7 +52,7 @@ class _Range(InputPartition):
 class History(DataSource):
     """Options: since and until (RFC 3339), columns (comma-separated), partitions, and settings such as sqlite_path.
 
-    The settings' defaults are those of the environment of the driver.
+    Settings default to those in the environment of the driver.
     """
 
     @classmethod
@@ -112,7 +112,7 @@ def _schema(columns: str | None) -> pa.Schema:
 
 
 def _settings(options: Mapping[str, str]) -> Settings:
-    """Those of the environment, with the options in their place."""
+    """The settings of the environment; options replace them."""
     given = {PREFIX + name.upper(): value for name, value in options.items() if name.lower() not in _OPTIONS}
     return Settings.from_environment({**os.environ, **given})
 
@@ -125,5 +125,5 @@ def _moment(name: str, text: str | None) -> datetime | None:
 
 
 def _utc(moment: datetime) -> datetime:
-    """Without an offset, it is local time."""
+    """The time in UTC; without an offset, `moment` is local time."""
     return moment.astimezone(UTC)

@@ -78,7 +78,7 @@ def _listed(session: SparkSession, paths: list[str]) -> DataFrame:
 
 
 def _split(paths: list[str]) -> Iterator[tuple[str, bool]]:
-    """Folders to list, enough of them for every worker; True: with the folders in it."""
+    """The folders to list, enough for every worker; True means with their subfolders."""
     waiting, split = list(paths), 0
     while waiting and split + len(waiting) < _LISTING_TASKS:
         path = waiting.pop(0)

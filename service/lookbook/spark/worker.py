@@ -113,7 +113,7 @@ def _store_batch(
 
 
 def _contents(batch: pa.RecordBatch) -> Iterator[tuple[str, bytes | None]]:
-    """Paths with the bytes of the image; None: to be read."""
+    """Paths with the bytes of their images; None means that the bytes are still to be read."""
     paths = batch.column("path").to_pylist()
     if "content" not in batch.schema.names:
         return zip(paths, [None] * len(paths), strict=True)
@@ -150,7 +150,7 @@ def _local(path: str) -> str:
 
 
 def _stored(plan: Plan, store: Store, paths: Sequence[str]) -> frozenset[str]:
-    """Those of the paths whose prediction an earlier run has stored."""
+    """The paths whose predictions an earlier run has stored."""
     ids = {plan.job.id_of(path): path for path in paths}
     return frozenset(ids[id] for id in store.existing(tuple(ids)))
 
@@ -199,7 +199,7 @@ def _row(item: _Classified | _Reject, bundle: Bundle) -> dict[str, Any]:
 
 @cache
 def _classifier(folder: str, digest: str) -> Classifier:
-    """One in each worker process, which Spark uses again for its next task."""
+    """One in each worker process, which Spark reuses for its next task."""
     configure_pillow()
     bundle = read_bundle(Path(folder))
     if bundle.digest != digest:

@@ -201,10 +201,10 @@ class Store(Protocol):
         """All jobs, newest first."""
 
     def put_job(self, job: Job, entries: Sequence[Entry]) -> None:
-        """Store predictions of a job as if at its start: storing them again changes nothing, a deletion stays."""
+        """Store predictions of a job as if at its start: storing them again changes nothing, and deletions stay."""
 
     def existing(self, ids: Sequence[UUID]) -> set[UUID]:
-        """Those of the ids that have a prediction."""
+        """The ids that have a prediction."""
 
     def resume_seconds(self) -> int:
         """How long after its start a job may store predictions without bringing deleted ones back."""

@@ -100,7 +100,7 @@ def patiently(
 
 
 def split(lowest: UUID, highest: UUID, count: int) -> list[tuple[UUID, UUID]]:
-    """At most `count` equal spans of time, as bounds of ids, that cover `lowest` and `highest` and all between."""
+    """At most `count` equal spans of time, as bounds of ids, that cover `lowest`, `highest`, and everything between."""
     start, end = created_at(lowest), created_at(highest) + timedelta(microseconds=1)
     step = max((end - start) / count, timedelta(microseconds=1))
     moments = [start + number * step for number in range(count) if start + number * step < end]

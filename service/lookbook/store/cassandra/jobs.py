@@ -20,7 +20,7 @@ _TIMED = ("put", "put_thumbnail", "put_sample", "put_input")
 
 
 def timed(statements: Mapping[str, str]) -> dict[str, str]:
-    """Those of the statements that jobs use, with one value more: the time of the write."""
+    """The statements that jobs use, with one more value: the time of the write."""
     return {f"job_{name}": f"{statements[name]} AND TIMESTAMP ?" for name in _TIMED if name in statements}
 
 
@@ -41,6 +41,6 @@ def start(connection: Connection, job: Job) -> Job:
 
 
 def read(connection: Connection) -> list[Job]:
-    """Newest first."""
+    """All jobs, newest first."""
     rows = connection.execute("list_jobs", ())
     return sorted((Job.of(*row) for row in rows), key=lambda job: job.started_at, reverse=True)

@@ -251,7 +251,7 @@ class SqliteStore:
         bounds = (sort_key(since) if since else b"", sort_key(until) if until else _ABOVE_EVERY_KEY)
         statement = "SELECT {}(key) FROM predictions WHERE key >= ? AND key < ?"
         with self._database.connection() as connection:
-            # One statement each, because SQLite uses the index for a single minimum or maximum only.
+            # Separate statements, because SQLite uses the index only for a single minimum or maximum.
             lowest, highest = (
                 connection.execute(statement.format(end), bounds).fetchone()[0] for end in ("min", "max")
             )
