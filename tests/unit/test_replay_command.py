@@ -180,6 +180,16 @@ def test_the_result_is_stored_unless_it_must_not_be(service: Service, exchanged:
     assert comparison["report"]["flips_to_judge"] == BAGS
 
 
+def test_a_result_is_printed_even_if_it_must_not_be_stored(
+    serve: Callable[..., Service], store: Store, classifier: Classifier, tmp_path: Path
+) -> None:
+    (tmp_path / "tokens").write_text("secret read\n")
+    sample(store, classifier, variants(BAG, 2))
+    ended = replay(serve(tokens_file=tmp_path / "tokens").ready(), MLP, "--token", "secret", "--json")
+    assert (ended.returncode, report(ended)["pairs"]) == (1, 2)
+    assert "the result is not stored: this token does not have the role 'admin'" in ended.stderr
+
+
 def test_a_limit_counts_the_rest_of_the_day(service: Service) -> None:
     found = report(replay(service, MLP, "--json", "--limit", "10"))
     assert found["pairs"] == 10

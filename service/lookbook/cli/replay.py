@@ -16,7 +16,7 @@ import click
 
 from lookbook.cli import output
 from lookbook.cli.options import day_options, server_options, version_option
-from lookbook.errors import LookbookError
+from lookbook.errors import LookbookError, RequestError
 from lookbook.model.bundle import Bundle, BundleError, find_bundle, read_bundle
 from lookbook.model.quiet import quiet
 from lookbook.server.cpus import available_cpus
@@ -102,17 +102,19 @@ def replay(
             f"some inputs ({report['too_small']:,}) are smaller than the candidate takes and may lower its accuracy; "
             "to keep whole images from now on, set LOOKBOOK_KEEP=original on the server"
         )
-    stored = None if no_store else client.compare(comparison.to_store(report))["id"]
     if html:
         _write(html, comparison, report)
+    stored, refusal = (None, None) if no_store else _store(client, comparison.to_store(report))
     if as_json:
         print(json.dumps({"comparison": stored, **report}))
     else:
         print(*lines(report), sep="\n")
         if stored and report["judged"] < report["flips_to_judge"]:
             print(f"review       {url.rstrip('/')}/#review?compare={stored}")
-    if report["worse"]:
-        sys.exit(WORSE)
+    if refusal:
+        output.complain(f"the result is not stored: {refusal}; use another token, or --no-store")
+    if report["worse"] or refusal:
+        sys.exit(WORSE if report["worse"] else 1)
 
 
 class _Samples:
@@ -202,6 +204,14 @@ def _runner(baseline: Bundle, candidate: Bundle, previews: bool) -> Callable[[Sa
         return Rerun(kept, before, after, preview, input.is_smaller_than(candidate.input))
 
     return rerun
+
+
+def _store(client: "Client", comparison: Mapping[str, Any]) -> tuple[str | None, RequestError | None]:
+    """The ID of the stored comparison, or why the server does not store it."""
+    try:
+        return client.compare(comparison)["id"], None
+    except RequestError as error:
+        return None, error
 
 
 def _name(bundle: Bundle) -> str:
