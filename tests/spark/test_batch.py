@@ -19,8 +19,10 @@ from lookbook.errors import LookbookError
 from lookbook.job import Job, job_tag, now
 from lookbook.model.bundle import Bundle
 from lookbook.settings import Settings
+from lookbook.spark import register
 from lookbook.spark.batch import Run, Summary
 from lookbook.spark.source import read_source
+from lookbook.store.cassandra import CassandraStore
 from lookbook.store.sqlite import SqliteStore
 from pyarrow import parquet
 from pyspark.sql import SparkSession
@@ -133,6 +135,24 @@ def test_a_deleted_prediction_does_not_come_back(jobs: Jobs, folder: Path, store
     store.delete(deleted.id)
     jobs.store(folder)
     assert walk(store, 100) == others
+
+
+@pytest.mark.cassandra
+def test_a_job_and_its_table_on_cassandra(
+    session: SparkSession, cassandra: Settings, bundle: Bundle, folder: Path, tmp_path: Path
+) -> None:
+    settings = replace(cassandra, retention=24 * 60 * 60)
+    jobs = Jobs(session, settings, bundle, tmp_path / "rejects")
+    with closing(CassandraStore(settings, lambda _: None)) as store:
+        jobs.store(folder)
+        before = walk(store, 100)
+        assert {item.file_name for item in before} == {path.name for path in folder.rglob("?.png")}
+        store.delete(before[0].id)
+        summary = jobs.store(folder)
+        assert (summary.before, walk(store, 100)) == (len(before) - 1, before[1:])
+    register(session)
+    table = session.read.format("lookbook").options(store="cassandra", **_login(settings)).load()
+    assert {row.id for row in table.collect()} == {str(item.id) for item in before[1:]}
 
 
 @pytest.mark.parametrize("form", ["glob", "text", "paths", "contents", "url", "file"])
@@ -277,6 +297,11 @@ def test_java_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     code, _, errors = Command(Settings(sqlite_path=str(tmp_path / "x.sqlite")), str(tmp_path), "--job", "a").wait()
     assert code == 1
     assert f"Spark needs Java 17 or 21, and JAVA_HOME={tmp_path} has no bin/java" in errors
+
+
+def _login(settings: Settings) -> dict[str, str]:
+    names = ("port", "username", "password", "keyspace")
+    return {f"cassandra_{name}": str(getattr(settings, f"cassandra_{name}")) for name in names}
 
 
 def _workers() -> list[int]:

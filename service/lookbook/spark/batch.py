@@ -122,7 +122,7 @@ class Run:
 
 def _start(store: Store, new: Job) -> tuple[Job, bool]:
     """The job of that name, and whether an earlier run has started it. Raises LookbookError if it cannot go on."""
-    job = store.start_job(new)
+    job = worker.patiently(lambda: store.start_job(new))
     if job.bundle != new.bundle:
         raise LookbookError(f"job {job.name} was started with another bundle: use that bundle or another job name")
     if new.started_at - job.started_at > timedelta(seconds=store.resume_seconds()):

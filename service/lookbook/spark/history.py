@@ -27,6 +27,7 @@ from lookbook.errors import LookbookError
 from lookbook.export.parquet import SCHEMA, to_table
 from lookbook.prediction import FIRST_YEAR, first_id
 from lookbook.settings import PREFIX, Settings
+from lookbook.spark import worker
 from lookbook.store.opening import open_store
 from lookbook.store.rows import patiently
 
@@ -92,7 +93,7 @@ class _Reader(DataSourceReader):
     def partitions(self) -> Sequence[InputPartition]:
         since, until = (first_id(moment) if moment else None for moment in (self._since, self._until))
         with closing(open_store(self._settings, lambda _: None)) as store:
-            ranges = store.ranges(since, until, self._partitions)
+            ranges = worker.patiently(lambda: store.ranges(since, until, self._partitions))
         # Without a partition, Spark would still read one.
         return [_Range(*bounds) for bounds in ranges or [(_FIRST_ID, _FIRST_ID)]]
 

@@ -105,10 +105,10 @@ def _store_batch(
     plan: Plan, classifier: Classifier, store: Store, batch: pa.RecordBatch
 ) -> tuple[Counter[str], pa.RecordBatch]:
     paths = batch.column("path").to_pylist()
-    done = _patiently(lambda: _stored(plan, store, paths)) if plan.resumed else frozenset()
+    done = patiently(lambda: _stored(plan, store, paths)) if plan.resumed else frozenset()
     found = [_classify(plan, classifier, path, data) for path, data in _contents(batch) if path not in done]
     entries = [item.entry for item in found if isinstance(item, _Classified)]
-    _patiently(lambda: store.put_job(plan.job, entries))
+    patiently(lambda: store.put_job(plan.job, entries))
     return _tally(found) + Counter({EARLIER: len(done)}), _to_rejects(found)
 
 
@@ -155,7 +155,7 @@ def _stored(plan: Plan, store: Store, paths: Sequence[str]) -> frozenset[str]:
     return frozenset(ids[id] for id in store.existing(tuple(ids)))
 
 
-def _patiently(call: Callable[[], _T]) -> _T:
+def patiently(call: Callable[[], _T]) -> _T:
     """Repeat a call while the store is unavailable, with growing pauses."""
     deadline, pause = time.monotonic() + _PATIENCE_SECONDS, 0.1
     while True:
