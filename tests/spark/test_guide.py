@@ -25,11 +25,11 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.usefixtures("java")
 def test_the_guide(folder: Path) -> None:
-    printed = follow(GUIDE, "job", "parquet", "conf", folder=folder)
-    assert len(re.findall(rf"^classified: {COUNT}, rejected: 0", printed, re.MULTILINE)) == 3
+    printed = follow(GUIDE, "job", "parquet", folder=folder)
+    assert len(re.findall(rf"^classified: {COUNT}, rejected: 0", printed, re.MULTILINE)) == 2
     with closing(SqliteStore(str(folder / "lookbook.sqlite"), lambda _: None)) as store:
         assert len(walk(store, 100)) == COUNT
-    assert parquet.read_table(folder / "predictions").num_rows == parquet.read_table(folder / "two").num_rows == COUNT
+    assert parquet.read_table(folder / "predictions").num_rows == COUNT
     program = [sys.executable, "-c", block(GUIDE, "python query")]
     run = subprocess.run(program, cwd=folder, capture_output=True, text=True, check=True, timeout=120)
     assert sum(int(count) for count in re.findall(r"\|\s+(\d+)\|$", run.stdout, re.MULTILINE)) == COUNT

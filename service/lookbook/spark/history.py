@@ -40,6 +40,8 @@ _STEP = timedelta(microseconds=1)
 def register(session: SparkSession) -> None:
     """Make the format "lookbook" known to the session."""
     session.dataSource.register(History)
+    # Otherwise, Spark refuses a source that can filter.
+    session.conf.set("spark.sql.python.filterPushdown.enabled", "true")
 
 
 @dataclass
