@@ -3,13 +3,16 @@
 import base64
 from collections.abc import Callable
 from contextlib import nullcontext
+from typing import Any
 
 import pytest
+import requests
 
 from tests.support.chart import default_image
-from tests.support.cluster import RELEASE, SMALL, Cluster, served
+from tests.support.cluster import RELEASE, SMALL, URL, Cluster, served
+from tests.support.cluster_calls import classify
 from tests.support.cluster_load import load, nothing_failed
-from tests.support.places import CHART
+from tests.support.places import CHART, PHOTOS
 from tests.support.running import until
 
 NODES = 3
@@ -139,3 +142,32 @@ def test_all_nodes_deleted_at_once(cluster: Cluster) -> None:
             cluster.delete_pod(pod.metadata.name, grace_period_seconds=0)
 
     check_outage(cluster, delete, lambda: None)
+
+
+def quality(cluster: Cluster) -> list[dict[str, Any]]:
+    """What each pod of the service says about the model."""
+    found = []
+    for pod in cluster.ready("service"):
+        with cluster.forwarded(f"pod/{pod.metadata.name}", 8080) as url:
+            response = requests.get(f"{url}/v1/evaluations", timeout=30)
+            assert response.status_code == 200, response.text
+            found.append(response.json())
+    return found
+
+
+def test_judgments_survive_and_every_pod_shows_the_same_quality(cluster: Cluster) -> None:
+    for photo in sorted(PHOTOS.glob("*.jpg")):
+        classify(photo)
+    for item in requests.get(f"{URL}/v1/reviews", {"limit": 10}, timeout=30).json()["items"]:
+        body = {"label": item["label"], "annotator": "ana"}
+        requests.post(f"{URL}/v1/predictions/{item['id']}/ground-truths", json=body, timeout=10).raise_for_status()
+    before = quality(cluster)
+    assert len(before) == 2
+    assert before[0] == before[1]
+    assert before[0]["accuracy"]["n"] == 10
+    for pod in cluster.pods("cassandra"):
+        cluster.delete_pod(pod.metadata.name, grace_period_seconds=0)
+    cluster.kubectl("rollout", "restart", f"deployment/{RELEASE}")
+    cluster.until_whole(service=2, models=1, cassandra=NODES)
+    served()
+    assert quality(cluster) == before
