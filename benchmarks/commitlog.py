@@ -44,7 +44,7 @@ exec docker-entrypoint.sh cassandra -f
 
 @contextmanager
 def _ring(nodes: int, mode: str) -> Iterator[str]:
-    """The addresses of a new ring, which is removed afterwards."""
+    """The addresses of a new ring, which is removed afterward."""
     addresses = [f"{_SUBNET}.{number}" for number in range(11, 11 + nodes)]
     names = [f"{_NETWORK}-{address}" for address in addresses]
     _docker("network", "create", f"--subnet={_SUBNET}.0/24", _NETWORK)
