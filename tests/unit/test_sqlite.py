@@ -1,6 +1,7 @@
 """What only the SQLite store must do itself: remove expired rows, and share one file among processes."""
 
 import multiprocessing
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 from lookbook.errors import StoreUnavailable
 from lookbook.prediction import Prediction, id_maker, sort_key
 from lookbook.store import Entry, Page, Query
-from lookbook.store.sqlite import SqliteStore
+from lookbook.store.sqlite import SqliteStore, samples
 from lookbook.store.sqlite.database import Database
 from lookbook.store.sqlite.writer import Writer
 
@@ -267,3 +268,18 @@ def test_a_write_that_fails_takes_no_other_with_it(traced: Traced) -> None:
         failing.result()
     assert [future.result() for future in done] == list(range(10))
     assert noted(traced) == 10
+
+
+def test_days_are_found_without_reading_their_samples(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    with opened(path):
+        pass
+    steps: list[None] = []
+    with closing(sqlite3.connect(path)) as connection:
+        for day in (20_000, 20_001):
+            rows = [(os.urandom(16), "model", "1.2.3", day, number / 5_000, 1) for number in range(5_000)]
+            connection.executemany("INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?)", rows)
+        connection.set_progress_handler(lambda: steps.append(None), 1)
+        found = samples.read_days(connection, 0, 30_000)
+    assert [day.day for day in found] == [20_001, 20_000]
+    assert len(steps) < 500

@@ -52,7 +52,8 @@ def read_days(connection: sqlite3.Connection, since: int, until: int) -> list[Sa
     while True:
         row = connection.execute(
             "SELECT day, model_name, model_version FROM samples"
-            " WHERE (day, model_name, model_version) < (?, ?, ?) AND day >= ?"
+            # With fewer columns, SQLite would read all samples of the last day.
+            " WHERE (day, model_name, model_version, u, key) < (?, ?, ?, -1, x'') AND day >= ?"
             " ORDER BY day DESC, model_name DESC, model_version DESC LIMIT 1",
             (*below, since),
         ).fetchone()
