@@ -45,7 +45,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands)
 @click.version_option(__version__, prog_name="lookbook")
 def main() -> None:
-    """Classify images, serve a model, and list stored predictions."""
+    """Classify images, serve a model, and list, judge, and export stored predictions."""
     output.prepare_streams()
 
 
