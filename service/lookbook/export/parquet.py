@@ -46,7 +46,7 @@ SCHEMA = pa.schema(
 )
 # Few different values.
 _DICTIONARIES = ["label", "top.list.element.label", "model_name", "model_version", "ground_truth"]
-_GROUP_ROWS, _READ_ROWS = 100_000, 20_000
+_GROUP_ROWS, _READ_ROWS = 50_000, 20_000
 
 _HEX = np.frombuffer(bytes(range(256)).hex().encode(), np.uint8).reshape(256, 2)
 _DASHES = (8, 13, 18, 23)

@@ -16,7 +16,7 @@ from lookbook.errors import StoreUnavailable
 from lookbook.judgment import Judgment
 from lookbook.prediction import Prediction, created_at, first_id, sort_key
 
-BATCH_ROWS = 20_000  # of one read
+BATCH_ROWS = 10_000  # of one read
 
 _ATTEMPTS, _PAUSE_SECONDS = 15, 2.0
 _EPOCH = np.uint64(first_id(datetime(1970, 1, 1, tzinfo=UTC)).time)
