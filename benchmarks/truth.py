@@ -58,11 +58,11 @@ class Delay:
     rows: int
     clustered: bool
     false_alarms: float
-    delays: dict[tuple[str, int], tuple[float, float]]  # (change, late): median, 90 %
+    delays: dict[tuple[str, int], tuple[float, float]]  # (change, late): median, 90%
 
 
 def accuracy(images: Images, rows: Codes, repetitions: int, seed: int) -> tuple[Tallies, Tallies, Tallies, Bursts]:
-    """Of all predictions, of labels, with reviewers of all kinds, and the sampled rows of bursts."""
+    """The estimates of the accuracy, of each label, and with reviewers of all kinds; and the sampled rows of bursts."""
     rng, bursts = np.random.default_rng(seed), Bursts()
     main, labels, people = Tallies(), Tallies(), Tallies()
     for _ in range(repetitions):

@@ -39,7 +39,7 @@ class Answers:
 class Images:
     """n images, and what models say about them."""
 
-    truth: Codes  # (n,) as far as judgments tell: a right answer's label, or another
+    truth: Codes  # (n,) what a judgment would say: the label of a right prediction, or another one
     sender: Codes  # (n,)
     unseen: Codes  # positions of those whose senders the model has not been trained with
     model: Answers
@@ -48,7 +48,7 @@ class Images:
 
 
 def from_file(path: Path) -> Images:
-    """From an .npz of `scores`, `degraded`, `flipped` (n, labels), `right` (n, labels), `sender`, and `seen` (n,)."""
+    """Images from an .npz of `scores`, `degraded`, `flipped`, `right`, all (n, labels); `sender` and `seen`, (n,)."""
     file = np.load(path)
     right, rows = file["right"], np.arange(len(file["seen"]))
 

@@ -24,7 +24,7 @@ class StoredInput:
         self._spec, self._max_pixels = spec, max_pixels
 
     def array(self, spec: InputSpec) -> NDArray[np.float32]:
-        """For a model with this input: shape (1, height, width, channels)."""
+        """The array for a model with this input, of shape (1, height, width, channels)."""
         if self._kind == "tensor" and _is_same(spec, self._spec):
             return self._tensor()[np.newaxis]
         return to_array(self._image(spec), spec)

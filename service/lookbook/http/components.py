@@ -39,6 +39,6 @@ def init_app(app: Flask, components: Components) -> None:
 
 
 def components() -> Components:
-    """Those of the current application."""
+    """The components of the current application."""
     found: Components = current_app.extensions["lookbook"]
     return found

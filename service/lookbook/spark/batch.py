@@ -121,7 +121,7 @@ class Run:
 
 
 def _start(store: Store, new: Job) -> tuple[Job, bool]:
-    """The job of that name, and whether an earlier run has started it. Raises LookbookError if it cannot go on."""
+    """The job of that name, and whether an earlier run has started it. Raises LookbookError if it cannot be resumed."""
     job = worker.patiently(lambda: store.start_job(new))
     if job.bundle != new.bundle:
         raise LookbookError(f"job {job.name} was started with another bundle: use that bundle or another job name")

@@ -121,7 +121,7 @@ function describeModel({ label, score, candidate }) {
   return `The model said ${label}, ${percent(score)}.${other}`;
 }
 
-/** Judge the current image, and go on to the next one while the judgment is being stored; undefined: unclear. */
+/** Judge the current image, and move on to the next one while the judgment is being stored; undefined: unclear. */
 async function confirm(label) {
   const item = current;
   if (!item?.isLoaded) return;
