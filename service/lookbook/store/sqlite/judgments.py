@@ -51,8 +51,9 @@ def read(connection: sqlite3.Connection, id: UUID) -> tuple[Judgment, ...]:
 
 
 def read_sampled(connection: sqlite3.Connection, of: SampledDay, below: float) -> list[Judgment]:
+    # CROSS JOIN keeps this order: few samples are judged.
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM samples JOIN judgments USING (key) JOIN predictions USING (key)"
+        f"SELECT {_COLUMNS} FROM samples CROSS JOIN judgments USING (key) CROSS JOIN predictions USING (key)"
         " WHERE day = :day AND samples.model_name = :name AND samples.model_version = :version AND u < :below"
         f" AND {_NOT_EXPIRED}",
         {
