@@ -62,12 +62,8 @@ def test_the_keyboard_is_enough(service: Service, visit: Visit) -> None:
     assert len(service.all_ids()) == 2
 
 
-EACH_WIDTH = pytest.mark.parametrize("width", [360, 2560])
-EACH_SCHEME = pytest.mark.parametrize("scheme", ["light", "dark"])
-
-
-@EACH_WIDTH
-@EACH_SCHEME
+@pytest.mark.parametrize("width", [360, 2560])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_state_is_accessible(
     serve: Callable[..., Service], visit: Visit, tmp_path: Path, scheme: str, width: int
 ) -> None:
@@ -107,8 +103,7 @@ def test_every_state_is_accessible(
     check(page)
 
 
-@EACH_WIDTH
-@EACH_SCHEME
+@pytest.mark.parametrize(("scheme", "width"), [("dark", 360), ("light", 2560)])
 def test_review_and_quality_are_accessible(
     serve: Callable[..., Service], visit: Visit, tmp_path: Path, scheme: str, width: int
 ) -> None:
