@@ -115,6 +115,14 @@ def test_rates_alone_change_nothing() -> None:
     assert detect(days(20, 300, rng) | later).status == "stable"
 
 
+def test_a_change_that_nobody_acknowledges_stays_valid_json() -> None:
+    rng = np.random.default_rng(17)
+    other = {DAY + 14 + day: scores(1000, rng, SHARES[::-1], 0.3) for day in range(60)}
+    found = detect(days(14, 1000, rng) | other).to_json()
+    assert found["status"] == "alarm"
+    json.dumps(found, allow_nan=False)
+
+
 def test_long_histories_are_bounded() -> None:
     drift = detect(days(120, 100, np.random.default_rng(18)))
     assert len(drift.steps) == 60

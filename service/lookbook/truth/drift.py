@@ -21,6 +21,7 @@ LEAST_VARIATION = 0.05  # changes that are smaller than both are not worth an al
 LEAST_CHANGE = 0.03
 
 _CREDIBLE = 3  # how much less likely than the likeliest start of a change a credible one may be
+_MOST_EVIDENCE = 1e300  # the product of many small p-values would be infinite, which JSON cannot say
 _EXPECTED = 5  # rows below which the cells of a chi-square test are pooled
 _DECILES = np.arange(0.1, 0.95, 0.1)
 
@@ -172,7 +173,7 @@ def _steps(reference: Sequence[Chunk], rest: Sequence[Chunk]) -> list[Step]:
             mean_p(means[:past], chunk.mean),
         )
         e_value = sum(0.3 * max(p, 1e-12) ** -0.7 for p in ps) / len(ps)
-        evidence = (1 + evidence) * e_value
+        evidence = min((1 + evidence) * e_value, _MOST_EVIDENCE)
         logs.append(log(e_value))
         starts = past + _credible_starts(np.array(logs))
         variation = max(_variation(labels[:past], labels[start : number + 1]) for start in starts)
