@@ -140,7 +140,12 @@ class Connection:
         if self._incomplete and not missing:
             _LOG.warning("all tables exist now")
         self._incomplete = bool(missing)
-        return {} if missing else {name: session.prepare(self._cql[name]) for name in self._later}
+        return {} if missing else {name: self._prepare(session, name) for name in self._later}
+
+    def _prepare(self, session: Session, name: str) -> PreparedStatement:
+        statement = session.prepare(self._cql[name])
+        statement.is_idempotent = True
+        return statement
 
     def _missing(self, session: Session) -> set[str]:
         """The tables that do not exist. Otherwise, the driver would log an error for each statement that needs one."""
@@ -185,7 +190,7 @@ class Connection:
             cluster = self._open()
             session = cluster.connect()
             session.default_fetch_size = None
-            prepared = {name: session.prepare(cql) for name, cql in self._cql.items() if name not in self._later}
+            prepared = {name: self._prepare(session, name) for name in self._cql if name not in self._later}
             prepared |= self._prepare_later(session)
         except DRIVER_ERRORS as error:
             self._failed(error)
@@ -195,8 +200,6 @@ class Connection:
         if self._session and self._failure is None:
             cluster.shutdown()  # the current session works again
             return
-        for statement in prepared.values():
-            statement.is_idempotent = True
         # From here on, connections are opened in the background, and busy nodes need time for that.
         cluster.connect_timeout = PATIENT_SECONDS
         old, self._cluster = self._cluster, cluster
