@@ -1,5 +1,6 @@
 """Comparisons, flips, and drift references, on both stores."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -74,6 +75,23 @@ def test_comparisons_expire(open_store: Callable[..., Store]) -> None:
     store.put_comparison(item, flips)
     assert store.flips(item.id, 10) == flips
     until(lambda: not store.comparisons(BASELINE, None, 10) and not store.flips(item.id, 10), 10)
+
+
+def test_flips_expire_with_their_predictions(open_store: Callable[..., Store]) -> None:
+    store = open_store(retention=3)
+    early = flips_of(store, 1)
+    time.sleep(2)  # the predictions, the flips, and then the comparison expire one after the other
+    late, item = flips_of(store, 2), comparison()
+    store.put_comparison(item, [*early, *late])
+    until(lambda: not store.get(early[0].prediction), 10)
+    until(lambda: {flip.prediction for flip in store.flips(item.id, 10)} <= {flip.prediction for flip in late}, 1.5)
+
+
+def test_flips_of_another_model_are_left_out(store: Store) -> None:
+    """A deletion looks for the flips of a prediction in the comparisons of its model."""
+    flips, item = flips_of(store, 2), comparison(baseline="model/1.2.4")
+    store.put_comparison(item, flips)
+    assert store.flips(item.id, 10) == []
 
 
 def test_drift_references_are_listed_newest_first(store: Store) -> None:

@@ -265,7 +265,8 @@ class Store(Protocol):
     def claim_review(self, id: UUID, owner: str, seconds: int) -> bool:
         """Reserve a prediction for `owner`; False if another owner has reserved it."""
 
-    def put_comparison(self, comparison: Comparison, flips: Sequence[Flip]) -> None: ...
+    def put_comparison(self, comparison: Comparison, flips: Sequence[Flip]) -> None:
+        """Store the comparison and those flips whose predictions exist and are the baseline's."""
 
     def comparisons(self, baseline: str, candidate: str | None, limit: int) -> list[Comparison]:
         """Comparisons with a baseline and, unless it is None, a candidate; newest first."""

@@ -16,6 +16,8 @@ STATEMENTS = {
     " VALUES (?, ?, ?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?",
     "put_drift_reference": "INSERT INTO {ks}.drift_references (model_name, model_version, id, annotator)"
     " VALUES (?, ?, ?, ?)",
+    "get_flipped": "SELECT TTL(file_name), model_name, model_version FROM {ks}.predictions"
+    " WHERE bucket = ? AND shard = ? AND id = ?",
     "get_comparisons": "SELECT id, baseline, candidate, report FROM {ks}.comparisons WHERE baseline = ? AND id IN ?",
     "list_comparisons": "SELECT id, candidate FROM {ks}.comparisons WHERE baseline = ?",
     "list_flips": "SELECT id, baseline_label, candidate_label, candidate_score FROM {ks}.flips"
@@ -29,7 +31,7 @@ _AT_ONCE = 100  # statements
 
 
 def put(connection: Connection, comparison: Comparison, flips: Sequence[Flip], ttl: int) -> None:
-    """`ttl` is in seconds."""
+    """`ttl` is in seconds; a flip lives no longer than its prediction."""
     # Older than a deletion during this call, which therefore takes the flips, too.
     timestamp = time.time_ns() // 1000
     connection.execute(
@@ -37,12 +39,13 @@ def put(connection: Connection, comparison: Comparison, flips: Sequence[Flip], t
     )
     for start in range(0, len(flips), _AT_ONCE):
         part = flips[start : start + _AT_ONCE]
-        stored = connection.execute_all([("get_time_to_live", primary_key(flip.prediction)) for flip in part])
+        stored = connection.execute_all([("get_flipped", primary_key(flip.prediction)) for flip in part])
         connection.execute_all(
             [
-                ("put_flip", (*_key(comparison.id, flip.prediction), *_labels(flip), ttl, timestamp))
+                ("put_flip", (*_key(comparison.id, flip.prediction), *_labels(flip), min(ttl, life or ttl), timestamp))
                 for flip, rows in zip(part, stored, strict=True)
-                if rows
+                for life, *model in rows
+                if "/".join(model) == comparison.baseline
             ]
         )
 

@@ -17,7 +17,8 @@ def insert(connection: sqlite3.Connection, comparison: Comparison, flips: Sequen
     )
     # The prediction of a flip may have been deleted during the replay.
     connection.executemany(
-        "INSERT OR REPLACE INTO flips SELECT ?, ?, key, ?, ?, ? FROM predictions WHERE key = ?",
+        "INSERT OR REPLACE INTO flips SELECT ?, ?, key, ?, ?, ? FROM predictions"
+        " WHERE key = ? AND model_name || '/' || model_version = ?",
         (
             (
                 key,
@@ -26,6 +27,7 @@ def insert(connection: sqlite3.Connection, comparison: Comparison, flips: Sequen
                 flip.candidate_label,
                 flip.candidate_score,
                 sort_key(flip.prediction),
+                comparison.baseline,
             )
             for flip in flips
         ),
