@@ -290,6 +290,13 @@ def test_a_bad_comparison_is_refused(app: Flask, changed: dict[str, Any], messag
     assert message in text
 
 
+@pytest.mark.parametrize("value", ["1e999", r'"\ud800"'])
+def test_a_report_that_no_client_could_read_is_refused(app: Flask, value: str) -> None:
+    body = json.dumps(comparison(report={"a": "value"})).replace('"value"', value)
+    status, _, text = error_of(app.test_client().post("/v1/comparisons", data=body, content_type="application/json"))
+    assert (status, text) == (400, "report must have only finite numbers and valid Unicode")
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("prediction", "x"), ("baseline_label", ""), ("candidate_score", 1.5), ("candidate_score", True)],

@@ -34,16 +34,15 @@ blueprint = Blueprint("comparisons", __name__, url_prefix="/v1/comparisons")
 def create() -> tuple[dict[str, Any], int]:
     body = read_json(request, ("baseline", "candidate", "report", "flips"), _MAX_BYTES)
     baseline, candidate = (_read_version(name, body.get(name)) for name in ("baseline", "candidate"))
-    report, flips = json.dumps(body.get("report"), ensure_ascii=False), body.get("flips")
-    if not isinstance(body.get("report"), dict) or len(report.encode("utf-8", "replace")) > MAX_REPORT:
-        raise InvalidRequest(f"report must be an object of at most {MAX_REPORT} bytes")
+    report, flips = _read_report(body.get("report")), body.get("flips")
     if not isinstance(flips, list) or len(flips) > MAX_FLIPS:
         raise InvalidRequest(f"flips must be an array of at most {MAX_FLIPS} objects")
     comparison = Comparison(id_maker()(), baseline, candidate, report)
     store, found = components().store, [_read_flip(flip) for flip in flips]
-    store.put_comparison(comparison, found)
+    # With the turn, because a client that is told to try again would store the comparison twice.
     with components().turns.take():
-        return _comparison_json(store, comparison, found), 201
+        store.put_comparison(comparison, found)
+        return _comparison_json(store, comparison, store.flips(comparison.id, MAX_FLIPS)), 201
 
 
 @blueprint.get("")
@@ -65,6 +64,17 @@ def _read_version(what: str, value: object) -> str:
     name, _, version = text.rpartition("/")
     if not name or not version:
         raise InvalidRequest(f"{what} must be the <name>/<version> of a model")
+    return text
+
+
+def _read_report(value: object) -> str:
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        size = len(text.encode())
+    except ValueError as error:  # of a number such as 1e999, or of half a surrogate pair
+        raise InvalidRequest("report must have only finite numbers and valid Unicode") from error
+    if not isinstance(value, dict) or size > MAX_REPORT:
+        raise InvalidRequest(f"report must be an object of at most {MAX_REPORT} bytes")
     return text
 
 
