@@ -46,7 +46,7 @@ class Connection:
         self._open = open
         self._cql = {**statements, **later}
         self._later = frozenset(later)
-        self._incomplete = False  # known and logged
+        self._incomplete = False  # tables are missing, and that is logged
         self._report = report
         self._cluster: Cluster | None = None
         self._session: Session | None = None
@@ -128,19 +128,23 @@ class Connection:
                 self._tried.set()
             elif self._silence() >= _PROBE_SECONDS and not self._probe() and self._silence() >= _SILENT_SECONDS:
                 self._reconnect()
-            if self._session and self._incomplete:
+            if self._session and not self.complete():
                 self._complete(self._session)
             self._stop.wait(_RETRY_SECONDS if self._session and self._failure else _PROBE_SECONDS)
 
     def _prepare_later(self, session: Session) -> dict[str, PreparedStatement]:
         """Empty while tables are missing. Raises DRIVER_ERRORS."""
         missing = ", ".join(sorted(self._missing(session)))
-        if missing and not self._incomplete:
-            _LOG.warning(_INCOMPLETE, extra={"reason": f"missing: {missing}"})
-        if self._incomplete and not missing:
+        if missing:
+            if not self._incomplete:
+                _LOG.warning(_INCOMPLETE, extra={"reason": f"missing: {missing}"})
+            self._incomplete = True
+            return {}
+        prepared = {name: self._prepare(session, name) for name in self._later}
+        if self._incomplete:
             _LOG.warning("all tables exist now")
-        self._incomplete = bool(missing)
-        return {} if missing else {name: self._prepare(session, name) for name in self._later}
+        self._incomplete = False
+        return prepared
 
     def _prepare(self, session: Session, name: str) -> PreparedStatement:
         statement = session.prepare(self._cql[name])
