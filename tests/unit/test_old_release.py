@@ -163,7 +163,7 @@ def test_the_schema_job_upgrades_a_keyspace_while_both_versions_use_it(
 ) -> None:
     before = put_old(old_cassandra)
     apply_schema(cassandra_session, keyspace)
-    until(lambda: not refuses(lambda: store.sampled_days(0, 1)))
+    until(lambda: not refuses(lambda: store.sampled_days(0, 30_000)))
     check_both_serve(old_cassandra, store, before)
 
 
