@@ -106,7 +106,7 @@ def test_the_next_image_appears_within_100_milliseconds(review: Callable[..., tu
 
 
 def test_the_keyboard_chooses_confirms_and_undoes(review: Callable[..., tuple[Service, Page]]) -> None:
-    service, page = review(8)
+    service, page = review(9)
     start(page)
     said = page.locator(RESULT)
     expect(said).to_be_empty()
@@ -121,18 +121,24 @@ def test_the_keyboard_chooses_confirms_and_undoes(review: Callable[..., tuple[Se
     page.keyboard.type("sh")
     page.keyboard.press("Enter")
     expect(said).to_contain_text("You said Shirt.")
+    page.keyboard.type("d")
+    # To the new label "d", and back to the only one that begins with it.
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(said).to_contain_text("You said Dress.")
     page.keyboard.type("Cap")
     page.keyboard.press("Enter")
     expect(said).to_contain_text("You said Cap.")
     page.keyboard.press("?")
     expect(said).to_contain_text("You said unclear.")
-    until(lambda: judged(service) == ["Ankle boot", "Shirt", "Cap", "unclear"])
+    until(lambda: judged(service) == ["Ankle boot", "Shirt", "Dress", "Cap", "unclear"])
     expect(page.locator(IMAGES_LEFT)).to_have_text("4 images left")
     source = page.locator(".desk .frame img")
     page.keyboard.press("Backspace")
     page.keyboard.press("Backspace")
     expect(said).to_have_text("Your last judgment is withdrawn.")
-    until(lambda: judged(service) == ["Ankle boot", "Shirt"])
+    until(lambda: judged(service) == ["Ankle boot", "Shirt", "Dress"])
     expect(page.locator(IMAGES_LEFT)).to_have_text("6 images left")
     expect(source).to_be_visible()
     ids = judged_by(page)
@@ -140,7 +146,7 @@ def test_the_keyboard_chooses_confirms_and_undoes(review: Callable[..., tuple[Se
     page.keyboard.type("coa")
     page.keyboard.press("Backspace")
     page.keyboard.press("Enter")
-    until(lambda: judged(service) == ["Ankle boot", "Shirt", "Coat"])
+    until(lambda: judged(service) == ["Ankle boot", "Shirt", "Dress", "Coat"])
     items = requests.get(f"{service.url}/v1/predictions/{ids[0]}/ground-truths").json()["items"]
     assert [(item["label"], item["withdrawn_at"] is None) for item in items] == [("Coat", True), ("Cap", False)]
     assert ids[0] in before
@@ -178,7 +184,7 @@ def test_two_reviewers_get_different_images_until_none_is_left(
     for _ in range(2):
         expect(other.locator(".desk .frame img")).to_be_visible()
         other.keyboard.press("?")
-    expect(other.locator(STATUS)).to_contain_text("Other reviewers have the last 12 images on their screens.")
+    expect(other.locator(STATUS)).to_contain_text("The last 12 images are in other tabs or with other reviewers.")
     for _ in range(12):
         expect(page.locator(".desk .frame img")).to_be_visible()
         page.keyboard.press("?")

@@ -98,7 +98,7 @@ def test_judgments_are_imported_once(service: Service, tmp_path: Path, delimiter
     for _ in range(2):
         ended = run(service, "review", "import", file, "--annotator", "ana")
         assert (ended.returncode, ended.stderr) == (0, "")
-        assert ended.stdout == f"{file}: judgments: 3, of which unclear: 1; lines without one: 1\n"
+        assert ended.stdout == f"{file}: judgments: 3, of which unclear: 1; lines without a judgment: 1\n"
     found = ground_truths(service)
     assert {id: truth["judgments"] for id, truth in found.items()} == {row["id"]: 1 for row in rows[:3]}
     assert [found[row["id"]].get("label") for row in rows[:3]] == ["Bag", "Umbrella, large", None]
@@ -123,6 +123,7 @@ def test_every_refused_line_is_named_and_nothing_is_added(
         (ids[4], "", ""),
         ("", "Bag", ""),
         (ids[5], "Bag\x1b[0m", ""),
+        (ids[6], "Hat", "", "with a brim"),
     ]
     file = tmp_path / "judged.csv"
     with file.open("w", newline="") as opened:
@@ -139,10 +140,11 @@ def test_every_refused_line_is_named_and_nothing_is_added(
         "8",
         "10",
         "11",
+        "12",
     ]
     assert "line 3: 'nonsense' is not the ID of a prediction" in refused[0]
     assert "line 8: line 2 has the same ID" in refused[5]
-    assert last == f"lookbook: {file}: nothing was added; correct the lines above (8), and try again"
+    assert last == f"lookbook: {file}: nothing was added; correct the lines above (9), and try again"
     assert ground_truths(service) == {}
 
 
@@ -152,6 +154,7 @@ def test_every_refused_line_is_named_and_nothing_is_added(
         (b"id,other\n", "it has no column label"),
         (b"", "it has no column id and no column label"),
         (b"id,label\n\xff\xfe\n", "cannot read it as CSV in UTF-8"),
+        (b'id,label\n1,"Dress\n2,Bag\n', "cannot read it as CSV in UTF-8: unexpected end of data"),
     ],
 )
 def test_a_file_that_is_not_one_of_judgments_is_one_line(

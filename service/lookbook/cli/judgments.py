@@ -9,6 +9,7 @@ from uuid import UUID
 from lookbook.errors import LookbookError
 
 MAX_LABEL = 100  # characters
+_REST = "\n"  # the name for cells without a column
 _DELIMITERS = (",", ";", "\t")  # spreadsheets write semicolons where numbers have commas
 
 Refused = list[tuple[int, str]]  # numbers of lines, and why
@@ -36,6 +37,8 @@ def read_judgments(file: Path) -> tuple[list[Line], int, Refused]:
             empty += 1
             continue
         try:
+            if any(row.get(_REST) or ()):
+                raise ValueError("it has more cells than the first line; put quotes around a label with a comma")
             line = Line(number, _id(row.get("id") or ""), _label(label, verdict))
             if line.id in lines:
                 raise ValueError(f"line {lines[line.id].number} has the same ID")
@@ -51,7 +54,7 @@ def _rows(file: Path) -> Iterator[tuple[int, Mapping[str, str | None]]]:
         with file.open(newline="", encoding="utf-8-sig") as opened:
             head = opened.readline()
             opened.seek(0)
-            rows = csv.DictReader(opened, delimiter=max(_DELIMITERS, key=head.count))
+            rows = csv.DictReader(opened, delimiter=max(_DELIMITERS, key=head.count), restkey=_REST, strict=True)
             if missing := {"id", "label"} - set(rows.fieldnames or ()):
                 raise LookbookError(f"{file}: it has no column {' and no column '.join(sorted(missing))}")
             for row in rows:

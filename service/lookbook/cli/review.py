@@ -93,7 +93,7 @@ def import_(url: str, token: str | None, file: Path, annotator: str) -> None:
             raise LookbookError(f"{file}: nothing was added; correct the lines above ({len(refused):,}), and try again")
         list(pool.map(partial(_judge, client, annotator), lines))
     unclear = sum(line.label is None for line in lines)
-    print(f"{file}: judgments: {len(lines):,}, of which unclear: {unclear:,}; lines without one: {empty:,}")
+    print(f"{file}: judgments: {len(lines):,}, of which unclear: {unclear:,}; lines without a judgment: {empty:,}")
 
 
 def _to_judge(client: "Client", query: Mapping[str, str | None], limit: int) -> list[dict[str, Any]]:

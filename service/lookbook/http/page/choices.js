@@ -42,7 +42,7 @@ export class Choices {
   }
 
   move(step) {
-    const listed = Array.from(this.list.children, (option) => option.dataset.label);
+    const listed = Array.from(this.list.querySelectorAll(":not(.faint)[role=option]"), (option) => option.dataset.label);
     const start = step < 0 && this.chosen === null ? 0 : listed.indexOf(this.chosen);
     this.mark(listed[(start + step + listed.length) % listed.length]);
   }

@@ -101,7 +101,7 @@ function showNone(message, offer) {
 function showEnd() {
   const { remaining } = queue;
   if (remaining > 0) {
-    showNone(`Other reviewers have ${remaining === 1 ? "the last image" : `the last ${remaining} images`} on their screens. In two minutes, those that they did not judge come back.`, "Try again");
+    showNone(`The last ${remaining === 1 ? "image is" : `${remaining} images are`} in other tabs or with other reviewers. What nobody judges comes back in two minutes.`, "Try again");
   } else {
     showNone("Nothing is left to review. New predictions join the sample as they are made.", "Look again");
   }
