@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from lookbook.prediction import Prediction, permanent_random
 from lookbook.settings import Settings
 from lookbook.store import Entry, Input, Store
 from lookbook.store.cassandra import CassandraStore
+from lookbook.store.cassandra.statements import primary_key
 from lookbook.store.sqlite import SqliteStore
 
 from tests.support.places import BAG
@@ -59,6 +61,22 @@ def ids(items: list[Any]) -> list[str]:
 def review(client: FlaskClient, query: str = "") -> dict[str, Any]:
     found: dict[str, Any] = client.get(f"/v1/reviews?{MODEL}&{query}").get_json()
     return found
+
+
+@pytest.mark.cassandra
+@pytest.mark.parametrize("open_store", ["cassandra"], indirect=True)
+def test_what_an_older_pod_leaves_of_a_deleted_prediction_holds_nobody_up(
+    client: FlaskClient, store: CassandraStore
+) -> None:
+    gone, *others = fill(store, 1, 3)
+    # As 0.2.0 deletes.
+    store._connection.execute("delete", (time.time_ns() // 1000, *primary_key(gone.prediction.id)))
+    for entry in others:
+        judge(store, entry.prediction, "Bag")
+    assert review(client)["items"] == []
+    assert store.input(gone.prediction.id) is None
+    found = review(client)
+    assert (found["remaining"], found["waiting"], found["blocked_by"]) == (0, 0, None)
 
 
 def test_predictions_are_reviewed_in_their_order(client: FlaskClient, store: Store) -> None:

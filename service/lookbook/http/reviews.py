@@ -18,15 +18,17 @@ from lookbook.http.lookup import read_id
 from lookbook.http.responses import image_type, time_json
 from lookbook.http.roles import Role, needs
 from lookbook.http.window import PARAMETERS, read_window
+from lookbook.job import job_tag
 from lookbook.judgment import settle
-from lookbook.prediction import Prediction
+from lookbook.prediction import Prediction, created_at
 from lookbook.quality import Window, flip_truths, load_frames, load_truths, sampled_models
 from lookbook.store import Flip
 from lookbook.truth.reviews import Reviews
 
 DEFAULT_LIMIT, MAX_LIMIT = 5, 20
 CLAIM_SECONDS = 120
-_MAX_CLAIMED = 40  # predictions claimed by others that are passed over
+_MAX_CLAIMED = 5 * MAX_LIMIT  # predictions claimed by others that are passed over
+_WRITING = timedelta(minutes=10)  # by then, a prediction is stored as its sample is, or never
 
 blueprint = Blueprint("reviews", __name__, url_prefix="/v1/reviews")
 
@@ -46,7 +48,7 @@ def index() -> dict[str, Any]:
         reviews = _reviews(window)
         ids = (reviews.by_score if order == "score" else reviews.by_priority)(limit + _MAX_CLAIMED)
     return {
-        "items": [_item_json(*claimed) for claimed in _claim(ids, owner, limit)],
+        "items": [_item_json(*claimed) for claimed in _claim(ids, owner, limit, window)],
         "remaining": reviews.remaining,
         "waiting": reviews.waiting,
         "blocked_by": reviews.blocked_by and str(reviews.blocked_by),
@@ -88,7 +90,7 @@ def _flips(text: str, owner: str, limit: int) -> dict[str, Any]:
     return {
         "items": [
             {**_item_json(prediction, until), "candidate": _candidate_json(waiting[prediction.id])}
-            for prediction, until in _claim(ids, owner, limit)
+            for prediction, until in _claim(ids, owner, limit, None)
         ],
         "remaining": len(waiting),
         "waiting": 0,
@@ -101,16 +103,23 @@ def _candidate_json(flip: Flip) -> dict[str, Any]:
     return {"label": flip.candidate_label, "score": flip.candidate_score}
 
 
-def _claim(ids: Iterable[UUID], owner: str, limit: int) -> Iterator[tuple[Prediction, datetime]]:
-    """The first predictions that nobody else has claimed, and until when they are now the owner's."""
+def _claim(ids: Iterable[UUID], owner: str, limit: int, window: Window | None) -> Iterator[tuple[Prediction, datetime]]:
+    """The first predictions that nobody else has claimed, and until when they are now the owner's.
+
+    With a window, the samples that have no prediction are deleted: nobody can judge them, and their day would wait.
+    """
     store, count = components().store, 0
     for id in ids:
         if count == limit:
             return
         until = datetime.now(UTC) + timedelta(seconds=CLAIM_SECONDS)
-        if store.claim_review(id, owner, CLAIM_SECONDS) and (prediction := store.get(id)):
+        if not store.claim_review(id, owner, CLAIM_SECONDS):
+            continue
+        if prediction := store.get(id):
             count += 1
             yield prediction, until
+        elif window and created_at(id) < datetime.now(UTC) - _WRITING and job_tag(id) is None:
+            store.forget(id, *window.model)
 
 
 def _item_json(prediction: Prediction, claimed_until: datetime) -> dict[str, Any]:

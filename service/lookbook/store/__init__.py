@@ -221,6 +221,9 @@ class Store(Protocol):
     def delete(self, id: UUID) -> bool:
         """Delete the prediction and everything that was stored for it; return whether it existed."""
 
+    def forget(self, id: UUID, model_name: str, model_version: str) -> None:
+        """Delete what is left of a prediction that an earlier version, which knows only a part of it, has deleted."""
+
     def deleted(self, id: UUID) -> bool:
         """Whether the prediction was deleted; known for as long as an idempotency key is kept."""
 

@@ -146,6 +146,9 @@ class CassandraStore:
         self._connection.execute("delete", (max(write_time + 1, now), *primary_key(id)))
         return True
 
+    def forget(self, id: UUID, model_name: str, model_version: str) -> None:
+        self._delete_parts(Prediction(id, "", (), model_name, model_version), time.time_ns() // 1000)
+
     def deleted(self, id: UUID) -> bool:
         return bool(self._connection.execute("get_deletion", (deletion_key(id),)))
 

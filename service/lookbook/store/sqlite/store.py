@@ -146,6 +146,9 @@ class SqliteStore:
 
         return self._writer.run(write)
 
+    def forget(self, id: UUID, model_name: str, model_version: str) -> None:
+        """Nothing is ever left: triggers delete it, whichever version deletes the prediction."""
+
     def deleted(self, id: UUID) -> bool:
         with self._database.connection() as connection:
             return _is_deleted(connection, id)
