@@ -1,4 +1,4 @@
-"""A release of 0.1.0 that is upgraded, releases that share one list, and a release that runs as any user."""
+"""A release of 0.1.0 that is upgraded, releases with one list and with two, and a release that runs as any user."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from tests.support.checkouts import released
-from tests.support.cluster import OPTIONS, RELEASE, Cluster, run, served, values
+from tests.support.cluster import OPTIONS, RELEASE, SMALL, Cluster, run, served, values
 from tests.support.cluster_calls import classify, ids
 from tests.support.places import CHART, GOLDEN, PHOTOS
 from tests.support.running import until
@@ -75,6 +75,17 @@ def test_two_models_share_one_list(cluster: Cluster) -> None:
         pods = ("--selector", "app.kubernetes.io/instance=second", "--container=schema")
         until(lambda: "created for another retention" in cluster.kubectl("logs", *pods, ok=False), 120)
         assert predictions(cluster, "second") == found
+
+
+@pytest.mark.usefixtures("empty")
+def test_two_releases_have_rings_of_their_own(cluster: Cluster) -> None:
+    releases = ("first", "second")
+    for release in releases:
+        cluster.helm("install", release, CHART, *WAIT, *values(SMALL))
+    made = {release: predictions(cluster, release, PHOTOS / "shirt.jpg") for release in releases}
+    assert [len(found) for found in made.values()] == [1, 1]
+    assert made["first"].keys() != made["second"].keys()
+    assert {release: predictions(cluster, release) for release in releases} == made
 
 
 # What OpenShift gives to the pods of a namespace.
