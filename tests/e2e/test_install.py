@@ -54,7 +54,7 @@ def test_the_schema_job_can_run_again_and_changes_nothing(cluster: Cluster, upgr
 
 def test_the_notes_say_how_to_try_it_and_who_has_access(cluster: Cluster) -> None:
     notes = cluster.helm("get", "notes", RELEASE)
-    assert "curl -F image=@photo.jpg http://127.0.0.1:8080/api/tasks/upload" in notes
+    assert "curl --retry 9 --retry-connrefused -F image=@photo.jpg http://127.0.0.1:8080/api/tasks/upload" in notes
     assert "Anyone who can reach the Service lookbook can read, add, and delete predictions" in notes
 
 

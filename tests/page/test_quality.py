@@ -117,7 +117,7 @@ def test_the_window_is_in_the_address(weeks: Weeks, visit: Visit) -> None:
     page.go_back()
     expect(page.get_by_role("heading", name="History")).to_be_visible()
     page.goto(f"{service.url}/#quality?since=2026-13-99")
-    expect(page.locator("[data-view=quality] .status")).to_contain_text("Cannot load the quality.")
+    expect(page.locator("[data-view=quality] .status")).to_contain_text("Cannot load the evaluation.")
 
 
 def test_an_alarm_is_acknowledged(weeks: Weeks, visit: Visit) -> None:

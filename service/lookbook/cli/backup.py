@@ -17,7 +17,7 @@ _BATCH_ROWS = 200
     "--keep",
     type=click.IntRange(1),
     metavar="N",
-    help="Then delete all backups in the folder except the newest N.  [default: delete none]",
+    help="After the backup, delete all backups in the folder except the newest N.  [default: delete none]",
 )
 def backup(folder: Path, keep: int | None) -> None:
     """Write everything in the store to a new file in FOLDER.

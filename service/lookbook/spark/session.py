@@ -82,4 +82,4 @@ def _major_version(java: str) -> int:
         name, _, value = line.partition("=")
         if name.strip() == "java.specification.version":
             return int(value.strip().removeprefix("1."))
-    raise LookbookError(f"cannot find out the version of {java}: set JAVA_HOME to Java 17 or 21")
+    raise LookbookError(f"cannot determine the version of {java}: set JAVA_HOME to Java 17 or 21")

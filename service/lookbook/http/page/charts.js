@@ -26,7 +26,7 @@ export function table(caption, heads, rows) {
 export function figure(name, picture, contents) {
   picture.setAttribute("role", "img");
   picture.setAttribute("aria-label", `${name}; the numbers are in the table below`);
-  return make("figure", {}, scrollable(`${name}, picture`, picture), make("details", {}, make("summary", {}, "Show as a table"), scrollable(`${name}, table`, contents)));
+  return make("figure", {}, scrollable(`${name}, chart`, picture), make("details", {}, make("summary", {}, "Show as a table"), scrollable(`${name}, table`, contents)));
 }
 
 export function scrollable(name, content) {

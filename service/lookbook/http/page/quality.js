@@ -30,7 +30,7 @@ async function load(parameters) {
   } catch (error) {
     if (parameters !== shown) return;
     panels.replaceChildren();
-    status.textContent = `Cannot load the quality. ${error.message}`;
+    status.textContent = `Cannot load the evaluation. ${error.message}`;
     retry.hidden = false;
   }
 }
@@ -132,7 +132,7 @@ function confusion({ confusion_matrix: { labels: names, counts } }) {
   const rows = cells.toSorted((a, b) => b[2] - a[2]).map(([truth, said, value]) => [truth, said, number(value)]);
   return [
     figure("Confusion matrix", confusionMatrix(names, counts, places), table("Confusion matrix", ["The image shows", "The model said", "Judgments"], rows)),
-    small(`Down: what the images show. Across: what the model said. Numbers are judgments.${used.length > places.length ? ` Of ${used.length} labels, the picture has those with the most judgments.` : ""}`),
+    small(`Down: what the images show. Across: what the model said. Numbers are judgments.${used.length > places.length ? ` Of ${used.length} labels, the chart has those with the most judgments.` : ""}`),
   ];
 }
 

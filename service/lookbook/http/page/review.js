@@ -101,7 +101,7 @@ function showNone(message, offer) {
 function showEnd() {
   const { remaining } = queue;
   if (remaining > 0) {
-    showNone(`The last ${remaining === 1 ? "image is" : `${remaining} images are`} in other tabs or with other reviewers. What nobody judges comes back in two minutes.`, "Try again");
+    showNone(`The last ${remaining === 1 ? "image is" : `${remaining} images are`} in other tabs or with other reviewers. Images that are not judged come back in two minutes.`, "Try again");
   } else {
     showNone("Nothing is left to review. New predictions join the sample as they are made.", "Look again");
   }
