@@ -29,7 +29,7 @@ def test_a_second_run_changes_nothing(cassandra: Settings, cassandra_session: Se
     apply_schema(cassandra_session, cassandra)
     assert tables(cassandra_session, cassandra.cassandra_keyspace) == before
     ours = {"predictions", "buckets", "thumbnails", "idempotency_keys", "samples", "sample_days", "inputs", "frames"}
-    ours |= {"judgments", "sampled_judgments", "review_claims", "comparisons", "flips", "drift_references"}
+    ours |= {"judgments", "sampled_judgments", "review_claims", "comparisons", "flips", "drift_references", "jobs"}
     assert set(before) == ours
 
 
