@@ -1,6 +1,6 @@
-"""Bytes in the order in which they arrived, in memory that goes back to the system as they are taken.
+"""A queue of bytes whose memory is returned to the system as soon as they are taken.
 
-The heap would keep that memory, because the bodies of many clients are mixed there. Tests: tests/unit/test_incoming.py.
+The heap would keep that memory, because it mixes the bodies of many clients. Tests: tests/unit/test_incoming.py.
 """
 
 import mmap

@@ -46,7 +46,7 @@ class Uploads:
         self._held += count
 
     def excess(self) -> Connection | None:
-        """The slowest upload, if all of them hold too much."""
+        """The slowest upload if all uploads together hold too much memory; None if they do not."""
         if self._held <= self._limit:
             return None
         holding = [conn for conn in self._connections if conn.body.held]

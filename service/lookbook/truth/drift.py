@@ -78,7 +78,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """`status` is "learning" until the reference is complete, then "stable", or "alarm" until it is acknowledged."""
+    """`status` is "learning" until the reference is complete, then "stable" or "alarm".
+
+    An alarm ends with a new reference, or once its chunk is no longer among the last 60.
+    """
 
     reference: tuple[Chunk, ...]
     steps: tuple[Step, ...]  # oldest first
