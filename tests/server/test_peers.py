@@ -141,11 +141,15 @@ def peer(status: int, body: str) -> Iterator[Peer]:
         running.close()
 
 
-def asking(address: str, own: str = "127.0.0.1:1") -> Peers:
+@contextmanager
+def asking(address: str, own: str = "127.0.0.1:1") -> Iterator[Peers]:
     """Asks the peers at this address, as a server that has lost its store does."""
     made = Peers(Settings(peers=address, bind=own))
     made.store_changed(0)
-    return made
+    try:
+        yield made
+    finally:
+        made.store_changed(1)
 
 
 @pytest.mark.parametrize(
@@ -159,16 +163,14 @@ def asking(address: str, own: str = "127.0.0.1:1") -> Peers:
     ],
 )
 def test_a_peer_that_does_not_say_so_is_not_available(status: int, body: str) -> None:
-    with peer(status, body) as other:
-        peers = asking(f"127.0.0.1:{other.port}")
+    with peer(status, body) as other, asking(f"127.0.0.1:{other.port}") as peers:
         until(lambda: other.asked > 1)
         assert not peers.available
 
 
 @pytest.mark.parametrize("address", ["no-such-name.invalid:8080", "127.0.0.1:1"])
 def test_peers_that_cannot_be_asked_are_not_available(address: str) -> None:
-    with peer(200, UP) as other:
-        peers, positive = asking(address), asking(f"127.0.0.1:{other.port}")
+    with peer(200, UP) as other, asking(address) as peers, asking(f"127.0.0.1:{other.port}") as positive:
         until(lambda: other.asked > 1 and positive.available)
         assert not peers.available
 
@@ -176,21 +178,21 @@ def test_peers_that_cannot_be_asked_are_not_available(address: str) -> None:
 def test_a_server_is_no_peer_of_itself() -> None:
     with peer(200, UP) as other:
         address = f"127.0.0.1:{other.port}"
-        peers, positive = asking(address, own=f"0.0.0.0:{other.port}"), asking(address)
-        until(lambda: other.asked > 1 and positive.available)
-        assert not peers.available
+        with asking(address, own=f"0.0.0.0:{other.port}") as peers, asking(address) as positive:
+            until(lambda: other.asked > 1 and positive.available)
+            assert not peers.available
 
 
 def test_an_old_check_does_not_count() -> None:
-    with peer(200, UP) as other:
-        peers = asking(f"127.0.0.1:{other.port}")
-        until(lambda: peers.available)
-    until(lambda: not peers.available, 2 * VALID_SECONDS)
+    with ExitStack() as stack:
+        with peer(200, UP) as other:
+            peers = stack.enter_context(asking(f"127.0.0.1:{other.port}"))
+            until(lambda: peers.available)
+        until(lambda: not peers.available, 2 * VALID_SECONDS)
 
 
 def test_nobody_is_asked_while_the_store_is_available() -> None:
-    with peer(200, UP) as other:
-        peers = asking(f"127.0.0.1:{other.port}")
+    with peer(200, UP) as other, asking(f"127.0.0.1:{other.port}") as peers:
         until(lambda: peers.available)
         peers.store_changed(1)
         asked = other.asked

@@ -1,13 +1,13 @@
 """The other servers that share the store. Tests: tests/server/test_peers.py."""
 
 import json
-import random
 import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException
+from random import SystemRandom
 
 from lookbook.settings import Settings
 
@@ -56,7 +56,7 @@ class Peers:
         except OSError:
             return False
         others = [address for address in found if not self._is_own(address)]
-        asked = random.sample(others, min(len(others), _MAX_ASKED))
+        asked = SystemRandom().sample(others, min(len(others), _MAX_ASKED))
         with ThreadPoolExecutor(_MAX_ASKED) as pool:
             return any(pool.map(self._is_available, asked))
 
