@@ -62,7 +62,7 @@ exports: $(VENV)/testing ## measure the cost of an export of 1,000,000 rows
 acceptance: $(VENV)/testing ## measure how good the estimates of quality are: make acceptance [SCORES=FILE.npz]
 	$(VENV)/bin/python -m benchmarks.truth $(if $(SCORES),--scores "$(SCORES)")
 
-acceptance-photos: $(VENV)/testing ## measure how good the estimates are on labeled photographs: make acceptance-photos PHOTOS=DIR
+acceptance-photos: $(VENV)/testing ## measure how good the estimates are on labeled photographs: make acceptance-photos PHOTOS=FOLDER
 	$(VENV)/bin/python -m benchmarks.truth_photos "$(PHOTOS)"
 
 reference: $(VENV)/testing ## write the pages of docs/reference that are made from the code
@@ -92,7 +92,7 @@ e2e: $(VENV)/testing ## test on the cluster that kubectl points to, with the con
 power-loss: $(VENV)/testing ## cut the power of three Cassandra nodes and count what is lost (needs root, Docker, xfsprogs, and helm)
 	POWER=required $(VENV)/bin/python -m pytest --verbose tests/server/test_power_loss.py
 
-train: $(TRAINING)/training ## train and write the bundles: make train FASHION=DIR PHOTOS=DIR VERSION=1.2.3
+train: $(TRAINING)/training ## train and write the bundles: make train FASHION=FOLDER PHOTOS=FOLDER VERSION=1.2.3
 	training/train "$(TRAINING)/bin/python" "$(FASHION)" "$(PHOTOS)"
 
 lock: $(VENV)/testing ## renew the locked requirements from pyproject.toml and requirements.in

@@ -1,4 +1,4 @@
-"""Measure a bundle through the code that serves: `python -m training.evaluate BUNDLE --fashion DIR [--photos DIR]`."""
+"""Measure a bundle with the serving code: `python -m training.evaluate BUNDLE --fashion FOLDER [--photos FOLDER]`."""
 
 import argparse
 import io

@@ -1,4 +1,4 @@
-"""Turn a trained network into a bundle: `python -m training.export NAME VERSION --work DIR ...`."""
+"""Turn a trained network into a bundle: `python -m training.export NAME VERSION --work FOLDER ...`."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""Train the released models: `python -m training.train NAME --fashion DIR --photos DIR --work DIR`."""
+"""Train the released models: `python -m training.train NAME --fashion FOLDER --photos FOLDER --work FOLDER`."""
 
 import argparse
 import json

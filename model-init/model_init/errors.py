@@ -16,7 +16,7 @@ TERMINATION_LOG = Path("/dev/termination-log")
 
 
 class Refused(LookbookError):
-    """What was given cannot be used; the message says why."""
+    """The input cannot be used; the message says why."""
 
     exit_code = 1
 

@@ -73,7 +73,7 @@ def test_two_models_share_one_list(cluster: Cluster) -> None:
         assert predictions(cluster, "first") == found
         cluster.helm("upgrade", "second", CHART, "--reuse-values", "--set", "settings.retention=86400")
         pods = ("--selector", "app.kubernetes.io/instance=second", "--container=schema")
-        until(lambda: "created for another retention" in cluster.kubectl("logs", *pods, ok=False), 120)
+        until(lambda: "created with a different retention" in cluster.kubectl("logs", *pods, ok=False), 120)
         assert predictions(cluster, "second") == found
 
 

@@ -57,7 +57,7 @@ def test_no_number_is_shown_that_is_not_known(weeks: Weeks, visit: Visit) -> Non
 def test_an_empty_service_says_so(service: Service, visit: Visit) -> None:
     page = visit(f"{service.url}/#quality")
     expect(panel(page, "Accuracy")).to_contain_text("No predictions of this version were sampled in this time.")
-    expect(panel(page, "Drift")).to_contain_text("0 of 14 parts are complete.")
+    expect(panel(page, "Drift")).to_contain_text("0 of 14 chunks are complete.")
 
 
 def test_what_the_judgments_say_is_shown(weeks: Weeks, visit: Visit) -> None:
@@ -130,5 +130,5 @@ def test_an_alarm_is_acknowledged(weeks: Weeks, visit: Visit) -> None:
     expect(drift).to_contain_text(percent(known["total_variation"]))
     drift.get_by_text("The change is expected").click()
     drift.get_by_role("button", name="Start a new reference").click()
-    expect(drift).to_contain_text("parts are complete. A part takes whole days")
+    expect(drift).to_contain_text("chunks are complete. A chunk is one or more whole days")
     assert requests.get(f"{service.url}/v1/drift").json()["reference"]["started_at"]

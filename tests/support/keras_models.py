@@ -1,4 +1,4 @@
-"""Keras models for test_build.py, saved by the Python of .venv-training: `python -m tests.support.keras_models DIR`.
+"""Keras models for test_build.py, saved by the Python of .venv-training: `python -m tests.support.keras_models FOLDER`.
 
 `python -m tests.support.keras_models` prints the pixel range that is traced in each of SCALINGS, as JSON.
 """

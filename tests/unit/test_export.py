@@ -251,8 +251,8 @@ def test_a_period_is_exported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
-        ([], 2, "name either a file or --images DIR"),
-        (["a.parquet", "--images", "b"], 2, "name either a file or --images DIR"),
+        ([], 2, "name either FILE.parquet or --images FOLDER"),
+        (["a.parquet", "--images", "b"], 2, "name either FILE.parquet or --images FOLDER"),
         (["a.parquet"], 1, "lookbook.sqlite does not exist: set LOOKBOOK_SQLITE_PATH"),
     ],
 )

@@ -213,7 +213,7 @@ def test_inputs_of_another_model_are_not_faithful(
         )
     ended = replay(serve().ready(), MLP)
     assert ended.returncode == 1
-    assert "the inputs are not faithful: for 3 of 3, the baseline does not repeat its prediction" in ended.stderr
+    assert "for 3 of 3 stored inputs, the baseline does not repeat its stored prediction" in ended.stderr
     assert "it was Hat 0.900, now it is Bag" in ended.stderr
 
 

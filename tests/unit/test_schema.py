@@ -71,8 +71,8 @@ def test_check_refuses_another_retention_in_one_line(cassandra: Settings) -> Non
     result = lookbook("schema", "--check", **environment(cassandra), LOOKBOOK_RETENTION=86400)
     assert result.returncode == SettingsError.exit_code
     assert result.stderr == (
-        f"lookbook: LOOKBOOK_RETENTION=86400: the tables of keyspace {cassandra.cassandra_keyspace} have been created "
-        "for another retention; set the same one in all releases that share the keyspace\n"
+        f"lookbook: LOOKBOOK_RETENTION=86400: the tables of keyspace {cassandra.cassandra_keyspace} were created with "
+        "a different retention; set the same one in all releases that share the keyspace\n"
     )
 
 

@@ -114,9 +114,9 @@ def _complaint(unfaithful: Sequence[Rerun], count: int) -> str:
     first = unfaithful[0]
     stored, now = (f"{label} {score:.3f}" for label, score in (first.stored, first.baseline))
     return (
-        f"the inputs are not faithful: for {len(unfaithful):,} of {count:,}, the baseline does not repeat its "
-        f"prediction (for {first.id} it was {stored}, now it is {now}); check that --baseline-bundle is the one that "
-        "the server has served"
+        f"cannot compare the models: for {len(unfaithful):,} of {count:,} stored inputs, the baseline does not repeat "
+        f"its stored prediction (for {first.id} it was {stored}, now it is {now}); check that --baseline-bundle is the "
+        "bundle that made the predictions"
     )
 
 
@@ -126,7 +126,7 @@ def lines(report: Mapping[str, Any]) -> Iterable[str]:
     yield f"baseline     {report['baseline']}"
     yield f"candidate    {report['candidate']}"
     yield f"predictions  {report['pairs']:,}, {report['since']} to {report['until']}"
-    yield f"inputs       faithful; the largest difference between scores is {report['largest_score_difference']:.6f}"
+    yield f"inputs       the baseline repeats its stored scores within {report['largest_score_difference']:.6f}"
     yield f"agreement    {_share(report['agreement'])}"
     yield f"flips        {report['flips_to_judge']:,}, {report['judged']:,} of them judged in the order of review"
     for pair in report["flips"][:10]:

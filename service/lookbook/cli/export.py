@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.argument("file", metavar="[FILE.parquet]", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @click.option(
     "--images",
-    metavar="DIR",
+    metavar="FOLDER",
     type=click.Path(file_okay=False, path_type=Path),
     help="Instead of a file, write the judged images to this new or empty folder, to train on.",
 )
@@ -40,13 +40,14 @@ def export(file: Path | None, images: Path | None, since: str | None, until: str
     Polars, pandas, or Spark. Its columns are created_at (UTC), id, file_name, label, score, top, model_name,
     model_version, ground_truth, and judgments. This needs the extra "parquet" of the package.
 
-    With --images, each image whose ground truth is a label is written to DIR/LABEL/ID.png, and listed in DIR/index.csv
-    with the columns path, label, and sender_id. Keras's image_dataset_from_directory and `lookbook model build
-    --images` read such a folder. LOOKBOOK_KEEP and LOOKBOOK_KEEP_DAYS say which images the server keeps, and for how
-    long.
+    With --images, each image whose ground truth is a label is written to FOLDER/LABEL/ID with the suffix .png, .jpg, or
+    .webp, and listed in FOLDER/index.csv. Its columns are path, label, and sender_id, which is the ID here: training
+    keeps images of one sender together, and the sender of these is not known. Keras's image_dataset_from_directory and
+    `lookbook model build --images` read such a folder. LOOKBOOK_KEEP and LOOKBOOK_KEEP_DAYS say which images the server
+    keeps, and for how long.
     """
     if (file is None) == (images is None):
-        raise click.UsageError("name either a file or --images DIR")
+        raise click.UsageError("name either FILE.parquet or --images FOLDER")
     from lookbook.cli.store import opened_store
     from lookbook.store.rows import patiently
 
@@ -103,8 +104,8 @@ def _export_images(folder: Path, batches: "Iterator[Rows]", store: "Store") -> N
         output.complain(f"left out {_counted(counts.unclear, 'judged image')} whose ground truth is unclear")
     if counts.without_image:
         output.complain(
-            f"left out {_counted(counts.without_image, 'judged prediction')} whose image is not in the store, or can "
-            "be read only by the model; LOOKBOOK_KEEP says which images are kept"
+            f"left out {_counted(counts.without_image, 'judged prediction')} without an image in the store, "
+            "or with a tensor instead of one; LOOKBOOK_KEEP and LOOKBOOK_KEEP_DAYS say which images are kept"
         )
 
 

@@ -99,8 +99,8 @@ def replay(
     report = comparison.report(without_input)
     if report["too_small"]:
         output.complain(
-            f"some inputs ({report['too_small']:,}) are smaller than the candidate takes and may lower its accuracy; "
-            "to keep whole images from now on, set LOOKBOOK_KEEP=original on the server"
+            f"some inputs ({report['too_small']:,}) are smaller than the candidate's input size, which may lower its "
+            "accuracy; to keep the uploaded files from now on, set LOOKBOOK_KEEP=original on the server"
         )
     if html:
         _write(html, comparison, report)

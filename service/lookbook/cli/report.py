@@ -82,11 +82,11 @@ def _facts(report: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         yield "Difference in accuracy", f"{points} (95% interval {100 * low:+.1f} to {100 * high:+.1f})"
     yield (
         "Inputs",
-        f"faithful: the baseline repeats its scores within {report['largest_score_difference']:.6f}; "
-        f"left out: {report['unfaithful']:,} that it does not repeat, {report['without_input']:,} without an input",
+        f"the baseline repeats its stored scores within {report['largest_score_difference']:.6f}; left out: "
+        f"{report['unfaithful']:,} whose score it does not repeat, {report['without_input']:,} without a stored input",
     )
     if report["too_small"]:
-        yield "Too small", f"inputs that are smaller than the candidate takes: {report['too_small']:,}"
+        yield "Too small", f"{report['too_small']:,} inputs, which may lower the candidate's accuracy"
 
 
 def _pairs(report: Mapping[str, Any]) -> str:

@@ -42,7 +42,7 @@ def review() -> None:
 )
 @click.option(
     "--images",
-    metavar="DIR",
+    metavar="FOLDER",
     type=click.Path(file_okay=False, path_type=Path),
     help="Also download the images into this folder. The column image names the files.",
 )

@@ -24,7 +24,7 @@ def read_window(arguments: MultiDict[str, str]) -> Window:
     until = _day("until", arguments.get("until"), today())
     since = _day("since", arguments.get("since"), until - DEFAULT_DAYS + 1)
     if not 0 <= until - since < MAX_DAYS:
-        raise InvalidRequest(f"since must not be after until, and at most {MAX_DAYS - 1} days before it")
+        raise InvalidRequest(f"since must be on or before until, by at most {MAX_DAYS - 1} days")
     since = max(since, first_whole_day(components().settings.retention))
     return Window(*read_model(arguments.get("model_version")), since, until)
 

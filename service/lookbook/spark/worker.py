@@ -204,7 +204,7 @@ def _classifier(folder: str, digest: str) -> Classifier:
     bundle = read_bundle(Path(folder))
     if bundle.digest != digest:
         raise LookbookError(
-            f"{folder} holds another bundle on {os.uname().nodename} than where the job started: "
+            f"the bundle in {folder} on {os.uname().nodename} differs from the one that the job started with: "
             "copy the same bundle to every machine"
         )
     with quiet():

@@ -13,7 +13,7 @@ export async function driftPanel(version, reload) {
 const STATUS = {
   learning: ({ reference: { chunks, chunks_needed: needed } }) => [
     make("p", { className: "big" }, "Learning"),
-    make("p", {}, `Lookbook is still learning what is usual: ${chunks} of ${needed} parts are complete. A part takes whole days and at least 100 sampled predictions. There is nothing to do.`),
+    make("p", {}, `Lookbook is still learning what is usual: ${chunks} of ${needed} chunks are complete. A chunk is one or more whole days with at least 100 sampled predictions. There is nothing to do.`),
   ],
   stable: ({ reference: { since, until } }) => [
     make("p", { className: "big" }, "Stable"),
@@ -21,7 +21,7 @@ const STATUS = {
   ],
   alarm: ({ alarm_since: since, reference }) => [
     make("p", { className: "big danger" }, `Changed since ${day(since)}`),
-    make("p", {}, `Predictions differ from those of the reference, ${day(reference.since)} to ${day(reference.until)}, by more than chance explains.`),
+    make("p", {}, `Predictions differ from the reference (${day(reference.since)} to ${day(reference.until)}) by more than chance can explain.`),
     make("p", {}, "What to do: look at recent images in the history, and ", make("a", { href: "#review" }, "review"), " some. Accuracy then shows whether the model got worse."),
   ],
 };
@@ -30,7 +30,7 @@ function figures({ p_values, total_variation, estimated_accuracy, change, refere
   if (!p_values) return [];
   const rows = {
     "Change in labels": share(total_variation),
-    "Mean score of the newest part": share(estimated_accuracy),
+    "Mean score of the newest chunk": share(estimated_accuracy),
     "Mean score of the reference": share(reference.estimated_accuracy),
     "Change in mean score": `${change < 0 ? "−" : "+"}${share(Math.abs(change))}`,
   };

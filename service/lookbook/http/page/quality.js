@@ -84,7 +84,7 @@ function accuracy(evaluation) {
   return [
     ...(known ? measured(evaluation.accuracy) : estimated(evaluation)),
     small(known ? `From ${counts}` : counts),
-    ...(known && unclear ? [small("Unclear images may be right or wrong; the interval allows for both.")] : []),
+    ...(known && unclear ? [small("The interval allows for both cases: that the model is right on all unclear images, and that it is wrong on all of them.")] : []),
     ...(waiting ? [small(`${count(waiting, "more judgment")} will count once review reaches ${waiting === 1 ? "its image" : "their images"}.`)] : []),
     make("p", {}, make("a", { href: `#review?${shown}` }, "Review images")),
   ];
@@ -114,7 +114,7 @@ function labels({ precision, recall }) {
   const rows = names.map((name) => [name, shareCell(precision[name]), shareCell(recall[name])]);
   return [
     scrollable("Labels, table", table("Precision and recall of each label", ["Label", "Precision", "Recall"], rows)),
-    small("Precision: how often the label is right when the model says it. Recall: how often the model says it when the image shows it. Below, the 95% interval and the number of judgments."),
+    small("Precision: of the predictions with this label, the share that is right. Recall: of the images that show this label, the share that the model finds. Below each share: the 95% interval and the number of judgments."),
   ];
 }
 
@@ -140,7 +140,7 @@ function calibration(evaluation) {
   const { calibration_curve: bins, expected_calibration_error: error, brier_score: brier, calibration_slope: slope } = evaluation;
   if (!bins.length) return [make("p", {}, `Not known yet: this takes at least ${LEAST_JUDGED} clear judgments.`)];
   const rows = bins.map((bin) => [share(bin.score), share(bin.accuracy), interval(bin.confidence_interval), number(bin.n)]);
-  const known = { "Calibration error": share(error), "Brier score": brier.toFixed(3), ...(slope !== null && { Slope: `${slope.toFixed(2)} (1 is ideal, less is overconfident)` }) };
+  const known = { "Calibration error": error.toFixed(3), "Brier score": brier.toFixed(3), ...(slope !== null && { Slope: `${slope.toFixed(2)} (1 is ideal, less is overconfident)` }) };
   return [
     figure("Calibration curve", calibrationCurve(bins), table("Calibration curve", ["Mean score", "Right", "95% interval", "Judgments"], rows)),
     small("How often predictions with about the same score are right. On the dashed line, a score of 80% is right 80% of the time."),

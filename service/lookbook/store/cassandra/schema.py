@@ -94,7 +94,7 @@ def check_tables(session: Session, settings: Settings) -> None:
         )
     if not all(_has_options(session, keyspace, table, settings.retention) for table in _TABLES_WITH_RETENTION):
         raise SettingsError(
-            f"LOOKBOOK_RETENTION={settings.retention}: the tables of keyspace {keyspace} have been created for another "
+            f"LOOKBOOK_RETENTION={settings.retention}: the tables of keyspace {keyspace} were created with a different "
             "retention; set the same one in all releases that share the keyspace"
         )
 
