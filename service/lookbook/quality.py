@@ -6,16 +6,17 @@ Tests: tests/unit/test_quality.py.
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from lookbook.judgment import GroundTruth, Judgment, settle
 from lookbook.prediction import day as day_of
-from lookbook.prediction import permanent_random
-from lookbook.store import Comparison, DayFrame, Flip, Sample, SampledDay, Store
+from lookbook.prediction import first_id, permanent_random
+from lookbook.store import Comparison, DayFrame, Flip, Query, Sample, SampledDay, Store
 from lookbook.truth.drift import Drift, detect
 from lookbook.truth.flips import Flips, Pair
 from lookbook.truth.frame import FRAME_ROWS, Frame, Scores, build_frame, decode, decode_scores, encode
@@ -25,7 +26,7 @@ DAY_SECONDS = 24 * 60 * 60
 CLOSING_SECONDS = 20 * 60
 MAX_DRIFT_DAYS = 730
 
-_MAX_DELETED = 20  # flips to look up before giving up on finding their model
+_FLIPS_AT_ONCE = 100  # whose ground truths are read
 
 Clock = Callable[[], float]
 
@@ -127,6 +128,23 @@ def settled_samples(store: Store, window: Window, after: UUID | None, page: int)
         yield from _settled_day(store, window.day(number), start, page)
 
 
+def settled_page(
+    store: Store, window: Window, after: UUID | None, limit: int
+) -> tuple[list[SettledSample], UUID | None]:
+    """The predictions of the window, sampled or not, among the next `limit` of all models, the newest first.
+
+    Each stands for itself alone. Also returns the id after which the next page begins; None on the last page.
+    """
+    since, until = (first_id(_moment(day)) for day in (window.since, window.until + 1))
+    page = store.page(Query(limit, after, since=since, until=until))
+    found = [
+        SettledSample(Sample(item.id, item.top, 1.0), 1.0, page.truths.get(item.id))
+        for item in page.items
+        if (item.model_name, item.model_version) == window.model
+    ]
+    return found, page.next
+
+
 def _settled_day(store: Store, day: SampledDay, after: tuple[float, UUID] | None, page: int) -> Iterator[SettledSample]:
     [frame] = load_frames(store, Window(day.model_name, day.model_version, day.day, day.day), [day.day])
     while samples := [one for one in store.samples(day, page, after) if one.u < frame.limit]:
@@ -176,17 +194,19 @@ def _load_scores(store: Store, day: SampledDay, kept: bytes | None, clock: Clock
 
 def date_of(day: int) -> str:
     """The day as text, such as 2026-11-26."""
-    return datetime.fromtimestamp(day * DAY_SECONDS, UTC).date().isoformat()
+    return _moment(day).date().isoformat()
+
+
+def _moment(day: int) -> datetime:
+    """When the day begins."""
+    return datetime.fromtimestamp(day * DAY_SECONDS, UTC)
 
 
 def judge_flips(store: Store, comparison: Comparison, flips: Sequence[Flip]) -> Flips:
     """What the judgments say about a comparison; raises ValueError if its report lacks the agreement of the models."""
-    agreement = _agreement(comparison)
-    inclusion: dict[UUID, float] = {}
-    for frame in _frames_of_flips(store, comparison, flips):
-        inclusion |= {
-            UUID(bytes=id): float(p) for id, p in zip(frame.ids.tolist(), frame.scores.inclusion, strict=True)
-        }
+    report = json.loads(comparison.report)
+    agreement = _agreement(report)
+    inclusion = {} if report.get("all_inputs") is True else _inclusion(store, comparison, flips)
     pairs = [
         Pair(
             flip.prediction,
@@ -197,13 +217,13 @@ def judge_flips(store: Store, comparison: Comparison, flips: Sequence[Flip]) -> 
         )
         for flip in flips
     ]
-    return Flips(pairs, flip_truths(store, flips), 1 - agreement[0], agreement[1])
+    return Flips(pairs, _first_truths(store, flips), 1 - agreement[0], agreement[1])
 
 
-def _agreement(comparison: Comparison) -> tuple[float, float]:
+def _agreement(report: Mapping[str, Any]) -> tuple[float, float]:
     """The share of predictions with the same label, and its effective sample size, as truth.replay reports them."""
     try:
-        found = json.loads(comparison.report)["agreement"]
+        found = report["agreement"]
         share, size = float(found["estimate"]), float(found["effective_sample_size"])
     except (KeyError, TypeError, OverflowError) as error:
         raise ValueError("the report has no agreement") from error
@@ -212,22 +232,27 @@ def _agreement(comparison: Comparison) -> tuple[float, float]:
     return share, size
 
 
-def _frames_of_flips(store: Store, comparison: Comparison, flips: Sequence[Flip]) -> list[Frame]:
+def _inclusion(store: Store, comparison: Comparison, flips: Sequence[Flip]) -> dict[UUID, float]:
+    """The probabilities with which the predictions in the frames of the flips' days came into them."""
     name, _, version = comparison.baseline.rpartition("/")
     days = {day_of(flip.prediction) for flip in flips}
     if not days:
-        return []
+        return {}
     window = Window(name, version, min(days), max(days))
     sampled = sampled_models(store, window.since, window.until).get(window.model, [])
-    return load_frames(store, window, [day for day in sampled if day in days])
+    return {
+        UUID(bytes=id): float(inclusion)
+        for frame in load_frames(store, window, [day for day in sampled if day in days])
+        for id, inclusion in zip(frame.ids.tolist(), frame.scores.inclusion, strict=True)
+    }
 
 
-def flip_truths(store: Store, flips: Sequence[Flip]) -> dict[UUID, GroundTruth]:
-    """The ground truths of those flips of a comparison whose predictions are sampled."""
-    known = next(filter(None, (store.get(flip.prediction) for flip in flips[:_MAX_DELETED])), None)
-    if known is None:
-        return {}
+def _first_truths(store: Store, flips: Sequence[Flip]) -> dict[UUID, GroundTruth]:
+    """The ground truths of the flips up to the first that has none; later ones do not count."""
     found: dict[UUID, GroundTruth] = {}
-    for day in {day_of(flip.prediction) for flip in flips}:
-        found |= _truths_of_day(store, SampledDay(day, known.model_name, known.model_version), 1, None)
+    for start in range(0, len(flips), _FLIPS_AT_ONCE):
+        part = store.truths([flip.prediction for flip in flips[start : start + _FLIPS_AT_ONCE]])
+        found |= part
+        if len(part) < _FLIPS_AT_ONCE:
+            break
     return found

@@ -16,7 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from lookbook.http.app import create_app
 from lookbook.model.inference import Classifier
-from lookbook.prediction import Prediction, permanent_random
+from lookbook.prediction import Prediction, permanent_random, sort_key
 from lookbook.settings import Settings
 from lookbook.store import Entry, Input, Store
 from lookbook.store.cassandra import CassandraStore
@@ -187,16 +187,36 @@ def test_samples_can_be_listed_without_their_inputs(client: FlaskClient, store: 
     assert error_of(refused) == (400, "invalid_request", "inputs must be true or false")
 
 
+def pages(client: FlaskClient, query: str) -> Iterator[list[Any]]:
+    cursor = ""
+    while cursor is not None:
+        page = client.get(f"/v1/samples?{MODEL}&{query}{cursor and '&cursor='}{cursor}").get_json()
+        yield page["items"]
+        cursor = page["next"]
+
+
+def test_all_predictions_are_listed_with_their_inputs(client: FlaskClient, store: Store) -> None:
+    entries = [*fill(store, 0, 3), *(replace(entry, sampling_rate=None) for entry in _entries(2, 4, 1, 0.5))]
+    other = replace(entries[4], prediction=replace(entries[4].prediction, model_version="2.0.0"))
+    too_old = _entries(30, 1, 1, 0.5)
+    store.put_all([*entries[3:4], other, *entries[5:], *too_old])
+    entries.remove(entries[4])
+    judge(store, entries[5].prediction, "Coat")
+    items = [item for page in pages(client, "all=true&limit=2") for item in page]
+    newest_first = sorted(entries, key=lambda entry: sort_key(entry.prediction.id), reverse=True)
+    assert ids(items) == ids(newest_first)
+    inputs = [entry.input.content for entry in newest_first if entry.input]
+    assert [base64.b64decode(item["input"]["content"]) for item in items] == inputs
+    assert {(item["sampling_rate"], item["inclusion_probability"]) for item in items} == {(1, 1)}
+    assert [item["id"] for item in items if item["ground_truth"]] == ids(entries[5:6])
+
+
 @ON_SQLITE
-def test_a_page_of_samples_ends_with_a_large_input(client: FlaskClient, store: Store) -> None:
+@pytest.mark.parametrize("every", ["true", "false"])
+def test_a_page_of_samples_ends_with_a_large_input(client: FlaskClient, store: Store, every: str) -> None:
     large = Input("original", bytes(5 * 2**20))
     store.put_all([replace(entry, input=large) for entry in _entries(0, 3, 1, 1.0)])
-    sizes, cursor = [], ""
-    while cursor is not None:
-        page = client.get(f"/v1/samples?{MODEL}{cursor and '&cursor='}{cursor}").get_json()
-        sizes.append(len(page["items"]))
-        cursor = page["next"]
-    assert sizes == [2, 1]
+    assert [len(page) for page in pages(client, f"all={every}")] == [2, 1]
 
 
 @ON_SQLITE
@@ -279,13 +299,32 @@ def test_judged_flips_say_which_model_is_better(client: FlaskClient, store: Stor
     assert found["accuracy_difference"]["estimate"] == pytest.approx(-0.4)
 
 
-@ON_SQLITE
 def test_flips_that_are_not_sampled_are_reviewed_too(client: FlaskClient, store: Store) -> None:
     entries = [replace(entry, sampling_rate=None) for entry in _entries(0, 3, 1, 1.0)]
     store.put_all(entries)
-    made = client.post("/v1/comparisons", json=comparison(*(entry.prediction for entry in entries))).get_json()
+    report = {"agreement": {"estimate": 0.6, "effective_sample_size": 20.0}}
+    flips = [entry.prediction for entry in entries]
+    made = client.post("/v1/comparisons", json=comparison(*flips, report=report)).get_json()
     judge(store, entries[0].prediction, "Bag")
-    assert ids(review(client, f"compare={made['id']}")["items"]) == ids(entries[1:])
+    found = review(client, f"compare={made['id']}")
+    assert (ids(found["items"]), found["remaining"]) == (ids(entries[1:]), 2)
+    [compared] = client.get("/v1/comparisons?baseline=model/1.2.3").get_json()["items"]
+    assert compared["judged_flips"]["judged"] == 1
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("every", [True, False])
+def test_each_flip_counts_once_if_all_inputs_were_compared(client: FlaskClient, store: Store, every: bool) -> None:
+    often, seldom = _entries(0, 10, 1, 1.0), _entries(1, 10, 1, 0.1)
+    store.put_all(often + seldom)
+    flips = [entry.prediction for entry in often[:5] + seldom[:5]]
+    report = {"agreement": {"estimate": 0.5, "effective_sample_size": 20.0}, "all_inputs": every}
+    client.post("/v1/comparisons", json=comparison(*flips, report=report))
+    for number, flip in enumerate(flips):
+        judge(store, flip, "Bag" if number < 5 else "Coat")
+    [found] = client.get("/v1/comparisons?baseline=model/1.2.3").get_json()["items"]
+    estimate = found["judged_flips"]["accuracy_difference"]["estimate"]
+    assert estimate == pytest.approx(0 if every else 0.5 * (50 - 5) / 55)
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def variants(path: Path, count: int) -> list[bytes]:
     return found
 
 
-def sample(store: Store, classifier: Classifier, images: list[bytes]) -> list[Prediction]:
+def sample(store: Store, classifier: Classifier, images: list[bytes], rate: float | None = 1.0) -> list[Prediction]:
     """Store the predictions for images, made yesterday, with their inputs."""
     noon = datetime.now(UTC).replace(hour=12, minute=0) - timedelta(days=1)
     make = id_maker(clock=lambda: int(noon.timestamp()) * 10**9)
@@ -55,7 +55,7 @@ def sample(store: Store, classifier: Classifier, images: list[bytes]) -> list[Pr
         array = to_array(decode(image, bundle.input, 10**8), bundle.input)
         top = classifier.top(classifier.classify(array))
         made.append(Prediction(make(), "", top, bundle.name, bundle.version))
-        store.put(Entry(made[-1], None, 1.0, Input("pixels", image)))
+        store.put(Entry(made[-1], None, rate, Input("pixels", image)))
     return made
 
 
@@ -156,6 +156,26 @@ def test_exchanged_labels_are_found_with_six_judgments(service: Service, exchang
     assert "the candidate is significantly worse" in ended.stdout
     assert "right alone  candidate 0, baseline 6 (exact test: p = 0.0312)" in ended.stdout
     assert replay(service, MLP).returncode == 0
+
+
+def test_all_kept_inputs_can_be_replayed(
+    serve: Callable[..., Service], store: Store, classifier: Classifier, exchanged: Path
+) -> None:
+    sample(store, classifier, variants(BAG, BAGS), rate=None)
+    service = serve(keep_for="all").ready()
+    others = [path for path in GOLDEN if path != BAG]
+    for path in others:
+        service.send(path.read_bytes())
+    nothing = replay(service, exchanged, "--until", (datetime.now(UTC) - timedelta(days=1)).date())
+    assert (nothing.returncode, nothing.stdout) == (1, "")
+    first = report(replay(service, exchanged, "--all", "--json"))
+    count = BAGS + len(others)
+    assert (first["all_inputs"], first["pairs"], first["without_input"]) == (True, count, 0)
+    agreement = first["agreement"]
+    assert (agreement["estimate"], agreement["support"]) == (pytest.approx(len(others) / count), count)
+    judge_flips(service, first["comparison"], 6, "Bag")
+    assert replay(service, exchanged, "--all").returncode == 3
+    assert report(replay(service, exchanged, "--all", "--limit", str(len(others) + 2), "--json"))["flips_to_judge"] == 2
 
 
 def test_a_better_candidate_is_found(service: Service, exchanged: Path) -> None:

@@ -80,6 +80,20 @@ def test_pages_can_be_filtered_by_ground_truth(store: Store, step: timedelta) ->
     assert walk(store, 3, ground_truth="right", label="Coat") == [row for row in right if row.label == "Coat"]
 
 
+@pytest.mark.parametrize("shards", [1, 3])
+def test_the_ground_truths_of_any_predictions_are_found(open_store: Callable[..., Store], shards: int) -> None:
+    store = open_store(shards=shards)
+    rows = fill(store, [NOON - timedelta(minutes=3 * i) for i in range(40)], shards)
+    made = {row.id: judge(store, row, "Dress") for row in rows[::2]}
+    judge(store, rows[2], None, withdraws=made.pop(rows[2].id).id)
+    store.delete(rows[4].id)
+    wanted = [row.id for row in rows[30::-1]]
+    truths = {id: GroundTruth("Dress", 1, created_at(one.id)) for id, one in made.items() if id in wanted}
+    del truths[rows[4].id]
+    assert dict(store.truths(wanted)) == truths
+    assert not store.truths([])
+
+
 def test_the_judgments_of_samples_are_listed_below_u(store: Store) -> None:
     entries = sampled(NOON, 6)
     outside = Entry(made_at(NOON))
@@ -104,11 +118,11 @@ def test_a_deletion_takes_the_judgments(store: Store) -> None:
 
 
 def test_judgments_expire_with_their_prediction(open_store: Callable[..., Store]) -> None:
-    store = open_store(retention=3)
+    store, other = open_store(retention=3), open_store(retention=0)
     (entry,) = sampled(datetime.now(UTC), 1)
     prediction, day = entry.prediction, day_of(entry.prediction)
     store.put(entry)
-    judge(open_store(retention=0), prediction, "Dress")  # by a process with another setting
+    judge(other, prediction, "Dress")  # by a process with another setting
     assert len(store.judgments(prediction.id)) == len(store.sampled_judgments(day, 1)) == 1
     until(lambda: not store.get(prediction.id))
     until(lambda: not store.judgments(prediction.id) and not store.sampled_judgments(day, 1), 2)

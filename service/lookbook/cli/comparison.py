@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from lookbook.errors import LookbookError
@@ -21,7 +21,9 @@ Answer = tuple[str, float]  # label and score
 
 @dataclass(frozen=True, slots=True)
 class Rerun:
-    """A sampled prediction as the server has it, and what both models say about its input now."""
+    """A prediction as the server has it, with these members, and what both models say about its input now."""
+
+    MEMBERS: ClassVar = ("id", "created_at", "inclusion_probability", "u", "label", "score", "ground_truth")
 
     sample: Mapping[str, Any]
     baseline: Answer
@@ -74,7 +76,7 @@ class Comparison:
         by_id = {rerun.id: rerun for rerun in self.reruns}
         return [by_id[pair.id] for pair in self.replay.flips.flips]
 
-    def report(self, without_input: int) -> dict[str, Any]:
+    def report(self, without_input: int, all_inputs: bool) -> dict[str, Any]:
         days = [rerun.day for rerun in self.reruns]
         found, test = self.replay.to_json(), self.replay.flips.test
         return {
@@ -82,6 +84,7 @@ class Comparison:
             "candidate": self.candidate,
             "since": min(days),
             "until": max(days),
+            "all_inputs": all_inputs,
             "without_input": without_input,
             "unfaithful": self.unfaithful,
             "too_small": sum(rerun.is_too_small for rerun in self.reruns),

@@ -46,6 +46,12 @@ Sample = Mapping[str, Any]
 )
 @day_options
 @click.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help="Use all inputs that the server keeps, not only those of its sample: see LOOKBOOK_KEEP_FOR.",
+)
+@click.option(
     "--limit", metavar="N", type=click.IntRange(1), help="Maximum number of predictions.  [default: no limit]"
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
@@ -61,6 +67,7 @@ def replay(
     url: str,
     token: str | None,
     baseline_bundle: Path | None,
+    every: bool,
     limit: int | None,
     as_json: bool,
     html: Path | None,
@@ -70,7 +77,8 @@ def replay(
     """Compare another model with the served one on stored inputs.
 
     The model in the folder BUNDLE, the candidate, runs on this machine over the inputs of the predictions that a server
-    has sampled, the newest days first. It gets no traffic.
+    has sampled, the newest days first. It gets no traffic. From the sample, the command estimates the agreement over
+    all predictions. With --all, every input that the server keeps counts once.
 
     The model that made the predictions, the baseline, runs over the inputs, too. If it does not repeat its label and,
     within 0.02, its score for an input, the input is left out; if that happens for more than 1%, the command fails.
@@ -93,10 +101,10 @@ def replay(
     client = Client(url, token)
     client.model()
     candidate = read_bundle(bundle)
-    samples = _Samples(client, query, limit)
+    samples = _Samples(client, query, every, limit)
     find = partial(_read_baseline, baseline_bundle, bundle)
     comparison, without_input = _compare(samples, candidate, find, previews=html is not None)
-    report = comparison.report(without_input)
+    report = comparison.report(without_input, every)
     if report["too_small"]:
         output.complain(
             f"some inputs ({report['too_small']:,}) are smaller than the candidate's input size, which may lower its "
@@ -118,10 +126,12 @@ def replay(
 
 
 class _Samples:
-    """The samples of a server, page by page."""
+    """The samples of a server, or all its predictions, page by page."""
 
-    def __init__(self, client: "Client", query: Mapping[str, str | None], limit: int | None) -> None:
-        self._client, self._query, self._limit = client, query, limit
+    def __init__(self, client: "Client", query: Mapping[str, str | None], every: bool, limit: int | None) -> None:
+        self._client, self._limit, self.every = client, limit, every
+        # Servers before this parameter refuse it.
+        self._query = {**query, "all": "true"} if every else query
         self.limits: dict[str, float] = {}  # for each day whose samples were not all read, the `u` of the next one
 
     def __iter__(self) -> Iterator[list[Sample]]:
@@ -131,8 +141,9 @@ class _Samples:
             page = self._client.samples({**self._query, "limit": size, "cursor": cursor})
             items, cursor = page["items"], page["next"]
             if left is not None and len(items) > left:
-                # The sample after the last one.
-                self.limits[items[left]["created_at"][:10]] = items[left]["u"]
+                if not self.every:
+                    # The sample after the last one.
+                    self.limits[items[left]["created_at"][:10]] = items[left]["u"]
                 items, cursor = items[:left], None
             yield items
             left = None if left is None else left - len(items)
@@ -199,7 +210,7 @@ def _runner(baseline: Bundle, candidate: Bundle, previews: bool) -> Callable[[Sa
     def rerun(sample: Sample) -> Rerun:
         input = StoredInput(sample["input"], baseline.input, max_pixels)
         before, after = (model.top(model.classify(input.array(model.bundle.input)))[0] for model in models)
-        kept = {name: value for name, value in sample.items() if name != "input"}
+        kept = {name: sample[name] for name in Rerun.MEMBERS}
         preview = input.preview() if previews and before[0] != after[0] else b""
         return Rerun(kept, before, after, preview, input.is_smaller_than(candidate.input))
 

@@ -19,9 +19,8 @@ from lookbook.http.responses import image_type, time_json
 from lookbook.http.roles import Role, needs
 from lookbook.http.window import PARAMETERS, read_window
 from lookbook.job import job_tag
-from lookbook.judgment import settle
 from lookbook.prediction import Prediction, created_at
-from lookbook.quality import Window, flip_truths, load_frames, load_truths, sampled_models
+from lookbook.quality import Window, load_frames, load_truths, sampled_models
 from lookbook.store import Flip
 from lookbook.truth.reviews import Reviews
 
@@ -83,14 +82,12 @@ def _flips(text: str, owner: str, limit: int) -> dict[str, Any]:
     if not flips:
         raise NotFound(f"comparison {text} not found, or its models give all predictions the same labels")
     with components().turns.take():
-        truths = flip_truths(store, flips)
+        truths = store.truths([flip.prediction for flip in flips])
     waiting = {flip.prediction: flip for flip in flips if flip.prediction not in truths}
-    # The judgments of predictions that are not sampled are read one by one.
-    ids = (id for id in waiting if settle(store.judgments(id)) is None)
     return {
         "items": [
             {**_item_json(prediction, until), "candidate": _candidate_json(waiting[prediction.id])}
-            for prediction, until in _claim(ids, owner, limit, None)
+            for prediction, until in _claim(waiting, owner, limit, None)
         ],
         "remaining": len(waiting),
         "waiting": 0,

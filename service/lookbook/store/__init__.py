@@ -244,6 +244,9 @@ class Store(Protocol):
     def judgments(self, id: UUID) -> tuple[Judgment, ...]:
         """All judgments of a prediction, newest first."""
 
+    def truths(self, ids: Sequence[UUID]) -> Mapping[UUID, GroundTruth]:
+        """The ground truths of these predictions, as far as there are any."""
+
     def sampled_days(self, since: int, until: int) -> list[SampledDay]:
         """The days from `since` to `until`, inclusive, that may have samples; newest first."""
 

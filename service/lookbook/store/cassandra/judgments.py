@@ -1,13 +1,14 @@
 """Judgments and review claims in Cassandra. Tests: tests/unit/test_store_judgments.py."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
 from lookbook.errors import NotFound, TooManyJudgments
 from lookbook.judgment import GroundTruth, Judgment, settle
-from lookbook.prediction import Prediction, bucket, day, permanent_random, shard
+from lookbook.prediction import Prediction, bucket, day, permanent_random, shard, sort_key
 from lookbook.store import MAX_JUDGMENTS, SampledDay
 from lookbook.store.cassandra import samples
 from lookbook.store.cassandra.connection import Connection
@@ -77,12 +78,27 @@ def read_sampled(connection: Connection, of: SampledDay, below: float) -> list[J
     return [Judgment(*row) for row in rows]
 
 
-def read_truths(connection: Connection, rows: Sequence[Prediction]) -> Mapping[UUID, GroundTruth]:
-    """The ground truths of predictions that are sorted newest first; none while the table is missing."""
+def read_truths(connection: Connection, ids: Sequence[UUID]) -> Mapping[UUID, GroundTruth]:
+    """The ground truths of predictions that are sorted newest first, and of some between them."""
+    return _read_truths(connection, _ranges(ids))
+
+
+def read_truths_of(connection: Connection, ids: Sequence[UUID]) -> Mapping[UUID, GroundTruth]:
+    """The ground truths of any predictions."""
+    # Shard by shard, because IDs that are far apart share few buckets: all shards of all buckets would be many.
+    shards: dict[int, list[UUID]] = defaultdict(list)
+    for id in sorted(ids, key=sort_key, reverse=True):
+        shards[shard(id)].append(id)
+    truths = _read_truths(connection, chain.from_iterable(map(_ranges, shards.values())))
+    return {id: truths[id] for id in ids if id in truths}
+
+
+def _read_truths(connection: Connection, ranges: Iterable[Sequence[Any]]) -> Mapping[UUID, GroundTruth]:
+    """The ground truths in the ranges, values for "list_judgments"; none while the table is missing."""
     if not connection.complete():
         return {}
     found: dict[UUID, list[Judgment]] = defaultdict(list)
-    for part in connection.execute_all([("list_judgments", values) for values in _ranges(rows)]):
+    for part in connection.execute_all([("list_judgments", values) for values in ranges]):
         for row in part:
             judgment = Judgment(*row)
             found[judgment.prediction].append(judgment)
@@ -106,20 +122,20 @@ def claim_review(connection: Connection, id: UUID, owner: str, seconds: int) -> 
     )
 
 
-def _ranges(rows: Sequence[Prediction]) -> Iterator[tuple[Any, ...]]:
-    """Values for "list_judgments": the partitions of several rows, and the ids of the newest and the oldest."""
-    part: list[Prediction] = []
+def _ranges(ids: Sequence[UUID]) -> Iterator[tuple[Any, ...]]:
+    """Values for "list_judgments": the partitions of ids, sorted newest first, with the newest and the oldest id."""
+    part: list[UUID] = []
     buckets: set[int] = set()
     shards: set[int] = set()
-    for row in rows:
-        if part and len(buckets | {bucket(row.id)}) * len(shards | {shard(row.id)}) > _MAX_WIDTH:
-            yield list(buckets), list(shards), part[0].id, part[-1].id
+    for id in ids:
+        if part and len(buckets | {bucket(id)}) * len(shards | {shard(id)}) > _MAX_WIDTH:
+            yield list(buckets), list(shards), part[0], part[-1]
             part, buckets, shards = [], set(), set()
-        part.append(row)
-        buckets.add(bucket(row.id))
-        shards.add(shard(row.id))
+        part.append(id)
+        buckets.add(bucket(id))
+        shards.add(shard(id))
     if part:
-        yield list(buckets), list(shards), part[0].id, part[-1].id
+        yield list(buckets), list(shards), part[0], part[-1]
 
 
 def _day_key(prediction: Prediction) -> tuple[str, str, int]:

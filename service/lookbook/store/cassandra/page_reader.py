@@ -24,7 +24,7 @@ _MAX_WIDTH = 32  # partitions read by one statement, unless one bucket has more
 
 def read_page(connection: Connection, directory: BucketDirectory, query: Query) -> Page:
     rows, stopped_at = _read_rows(connection, directory, query)
-    return build_page(rows, query, stopped_at, read_truths(connection, rows))
+    return build_page(rows, query, stopped_at, read_truths(connection, [row.id for row in rows]))
 
 
 def _read_rows(

@@ -1,11 +1,11 @@
 """Predictions in Cassandra."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from uuid import UUID
 
 from lookbook.job import Job
-from lookbook.judgment import Judgment
+from lookbook.judgment import GroundTruth, Judgment
 from lookbook.prediction import Prediction, bucket, sort_key
 from lookbook.settings import Settings
 from lookbook.store import (
@@ -163,6 +163,9 @@ class CassandraStore:
 
     def judgments(self, id: UUID) -> tuple[Judgment, ...]:
         return judgments.read(self._connection, id)
+
+    def truths(self, ids: Sequence[UUID]) -> Mapping[UUID, GroundTruth]:
+        return judgments.read_truths_of(self._connection, ids)
 
     def sampled_days(self, since: int, until: int) -> list[SampledDay]:
         return self._samples.days(since, until)

@@ -79,6 +79,15 @@ def read_truths(connection: sqlite3.Connection, rows: Sequence[Prediction]) -> M
     return _settled(map(_judgment, found))
 
 
+def read_truths_of(connection: sqlite3.Connection, ids: Sequence[UUID]) -> Mapping[UUID, GroundTruth]:
+    marks = ", ".join("?" * len(ids))
+    found = connection.execute(
+        f"{_JOINED} WHERE (expires IS NULL OR expires > ?) AND judgments.key IN ({marks}) ORDER BY judgments.key",
+        (time.time(), *map(sort_key, ids)),
+    )
+    return _settled(map(_judgment, found))
+
+
 def read_between(connection: sqlite3.Connection, lowest: bytes, highest: bytes) -> list[Judgment]:
     """All judgments of predictions with these keys, inclusive."""
     found = connection.execute(f"SELECT {_COLUMNS} FROM judgments WHERE key BETWEEN ? AND ?", (lowest, highest))

@@ -3,13 +3,13 @@
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 from uuid import UUID
 
 from lookbook.job import Job
-from lookbook.judgment import Judgment
+from lookbook.judgment import GroundTruth, Judgment
 from lookbook.prediction import Prediction, from_sort_key, sort_key
 from lookbook.store import (
     KEY_SECONDS,
@@ -183,6 +183,10 @@ class SqliteStore:
     def judgments(self, id: UUID) -> tuple[Judgment, ...]:
         with self._database.connection() as connection:
             return judgments.read(connection, id)
+
+    def truths(self, ids: Sequence[UUID]) -> Mapping[UUID, GroundTruth]:
+        with self._database.connection() as connection:
+            return judgments.read_truths_of(connection, ids)
 
     def sampled_days(self, since: int, until: int) -> list[SampledDay]:
         with self._database.connection() as connection:
