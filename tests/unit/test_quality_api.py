@@ -141,6 +141,21 @@ def test_an_evaluation_says_what_the_judgments_tell(client: FlaskClient, store: 
     assert client.get("/v1/evaluations").get_json()["sampled"] == 0
 
 
+def test_versions_are_pooled_on_request(client: FlaskClient, store: Store) -> None:
+    first, second = fill(store, 0, 6), _entries(0, 8, 1, 1.0)
+    second = [replace(entry, prediction=replace(entry.prediction, model_version="2.0.0")) for entry in second]
+    store.put_all(second)
+    for number, entry in enumerate([*first, *second]):
+        judge(store, entry.prediction, "Coat" if number < 6 else "Bag")
+    pooled = client.get(f"/v1/evaluations?{MODEL}&model_version=model/2.0.0&{MODEL}").get_json()
+    versions = [{"name": "model", "version": version} for version in ("1.2.3", "2.0.0")]
+    assert (pooled["model"], pooled["pooled"], pooled["models"]) == (None, versions, versions)
+    assert (pooled["judged"], pooled["days"], pooled["population_size"]) == (14, 1, pytest.approx(6 / 0.5 + 8))
+    assert pooled["accuracy"]["estimate"] == pytest.approx(8 / 20, abs=0.02)
+    alone = client.get(f"/v1/evaluations?{MODEL}").get_json()
+    assert (alone["model"], alone["pooled"], alone["judged"]) == (versions[0], [], 6)
+
+
 def test_a_deleted_prediction_is_not_evaluated(client: FlaskClient, store: Store) -> None:
     entries = fill(store, 3, 6)
     for entry in entries:
@@ -373,6 +388,8 @@ def test_a_bad_flip_is_refused(app: Flask, name: str, value: object) -> None:
         ("evaluations?since=yesterday", "since must be a day such as 2026-01-31"),
         ("evaluations?since=2026-02-30", "since must be a day"),
         ("evaluations?since=2026-02-01&until=2026-01-01", "since must be on or before until"),
+        ("evaluations?since=9999-01-01", "since is in the future"),
+        ("evaluations?" + "model_version=1.0.0&" * 11, "model_version can be given at most 10 times"),
         ("evaluations?since=2026-01-01&until=2026-06-01", "by at most 91 days"),
         ("evaluations?as_of=2026-01-01", "as_of must be an RFC 3339 time"),
         ("evaluations?model_version=", "model_version must be a string of 1 to 100 characters"),

@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -206,8 +207,22 @@ def test_the_accuracy_is_shown_with_its_interval(
     assert [line.split()[0] for line in table[1:]] == ["Bag", "Coat", "Hat"]
     before = run(service, "evaluate", "--as-of", "2026-01-31T00:00Z").stdout
     assert "judged       0, of which unclear: 0" in before
-    other = run(service, "evaluate", "--model-version", "9.9.9").stdout
-    assert "predictions  0 (estimated; sampled: 0)" in other
+
+
+def test_versions_can_be_pooled(service: Service, store: SqliteStore, predictions: list[Prediction]) -> None:
+    other = replace(predictions[0], id=id_maker()(), model_version="9.9.9")
+    store.put(Entry(other, None, 1.0))
+    ended = run(service, "evaluate", "--model-version", "2.2.0", "--model-version", "9.9.9")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "model        fashion-mnist-mlp/2.2.0, fashion-mnist-mlp/9.9.9\n" in ended.stdout
+    assert "predictions  31 (estimated; sampled: 31)" in ended.stdout
+
+
+def test_a_version_without_predictions_is_an_error(service: Service) -> None:
+    ended = run(service, "evaluate", "--model-version", "nope", "--json")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "the server has no sampled predictions of fashion-mnist-mlp/nope from" in ended.stderr
+    assert ended.stderr.endswith("; it has those of fashion-mnist-mlp/2.2.0\n")
 
 
 def test_a_day_is_required() -> None:

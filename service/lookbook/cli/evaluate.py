@@ -1,4 +1,4 @@
-"""`lookbook evaluate`: how good a model version is, estimated from judgments of its predictions.
+"""`lookbook evaluate`: how good a model version is, or several pooled, estimated from judgments of its predictions.
 
 Tests: tests/unit/test_review.py.
 """
@@ -11,19 +11,20 @@ import click
 
 from lookbook.cli import output
 from lookbook.cli.options import day_options, moment, server_options, version_option
+from lookbook.errors import LookbookError
 
 Share = Mapping[str, Any]
 
 
 @click.command()
 @server_options("http://127.0.0.1:8080")
-@version_option("evaluated")
+@version_option("evaluated", pooled=True)
 @day_options
 @click.option(
     "--as-of", metavar="TIME", callback=moment, help="Count only judgments made until this time.  [default: now]"
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the response of the server as one JSON object.")
-def evaluate(url: str, token: str | None, as_json: bool, **query: str | None) -> None:
+def evaluate(url: str, token: str | None, as_json: bool, **query: Any) -> None:
     """Show how good a model version is.
 
     A server samples its predictions, and people judge some of them. From the judgments, it estimates the accuracy of
@@ -34,14 +35,35 @@ def evaluate(url: str, token: str | None, as_json: bool, **query: str | None) ->
     from lookbook.cli.client import Client
 
     found = Client(url, token).evaluation(query)
+    if query["model_version"]:
+        _check_versions(found)
     if as_json:
         print(json.dumps(found))
     else:
         print(*(output.printable(line) for line in _lines(found)), sep="\n")
 
 
+def _check_versions(found: Mapping[str, Any]) -> None:
+    """Raises LookbookError for a version without predictions, because its name may be wrong."""
+    known = list(map(_name, found["models"]))
+    for version in _versions(found):
+        if version not in known:
+            raise LookbookError(
+                f"the server has no sampled predictions of {version} from {found['since']} to {found['until']}; "
+                f"it has those of {', '.join(known) or 'no model'}"
+            )
+
+
+def _versions(found: Mapping[str, Any]) -> list[str]:
+    return [_name(model) for model in found["pooled"] or [found["model"]]]
+
+
+def _name(model: Mapping[str, str]) -> str:
+    return f"{model['name']}/{model['version']}"
+
+
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:
-    yield f"model        {found['model']['name']}/{found['model']['version']}"
+    yield f"model        {', '.join(_versions(found))}"
     yield f"period       {found['since']} to {found['until']}"
     yield f"predictions  {found['population_size']:,.0f} (estimated; sampled: {found['sampled']:,})"
     yield f"judged       {found['judged']:,}, of which unclear: {found['unclear']:,}"

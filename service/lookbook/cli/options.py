@@ -117,12 +117,14 @@ def day_options(command: Command) -> Command:
     return command
 
 
-def version_option(done: str) -> Callable[[Command], Command]:
-    """Adds --model-version; `done` is what happens to its predictions."""
+def version_option(done: str, pooled: bool = False) -> Callable[[Command], Command]:
+    """Adds --model-version; `done` is what happens to its predictions. With `pooled`, it can be repeated."""
+    more = " Repeat it to pool several versions." if pooled else ""
     return click.option(
         "--model-version",
         metavar="VERSION",
-        help=f"Version whose predictions are {done}, as VERSION or NAME/VERSION.  [default: the served one]",
+        multiple=pooled,
+        help=f"Version whose predictions are {done}, as VERSION or NAME/VERSION.{more}  [default: the served one]",
     )
 
 

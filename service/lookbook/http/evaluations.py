@@ -1,9 +1,10 @@
-"""/v1/evaluations: how good a model version is, estimated from judgments of its predictions.
+"""/v1/evaluations: how good a model version is, or several pooled, estimated from judgments of its predictions.
 
 Tests: tests/unit/test_quality_api.py.
 """
 
 from typing import Any
+from uuid import UUID
 
 from flask import Blueprint, request
 
@@ -11,9 +12,11 @@ from lookbook.http.components import components
 from lookbook.http.listing import read_time, refuse_unknown
 from lookbook.http.responses import time_json
 from lookbook.http.roles import Role, needs
-from lookbook.http.window import PARAMETERS, model_json, read_window
+from lookbook.http.window import PARAMETERS, model_json, read_windows
+from lookbook.judgment import GroundTruth
 from lookbook.quality import date_of, load_frames, load_truths, sampled_models
 from lookbook.truth.evaluation import evaluate
+from lookbook.truth.frame import Frame
 
 blueprint = Blueprint("evaluations", __name__, url_prefix="/v1/evaluations")
 
@@ -22,17 +25,24 @@ blueprint = Blueprint("evaluations", __name__, url_prefix="/v1/evaluations")
 @needs(Role.READ)
 def show() -> dict[str, Any]:
     refuse_unknown(request.args, *PARAMETERS, "as_of")
-    window, as_of = read_window(request.args), read_time("as_of", request.args.get("as_of"))
+    windows, as_of = read_windows(request.args), read_time("as_of", request.args.get("as_of"))
+    since, until = windows[0].since, windows[0].until
     store = components().store
+    frames: list[Frame] = []
+    truths: dict[UUID, GroundTruth] = {}
     with components().turns.take():
-        models = sampled_models(store, window.since, window.until)
-        days = models.get(window.model, [])
-        frames = load_frames(store, window, days)
-        evaluation = evaluate(frames, load_truths(store, window, frames, as_of))
+        models = sampled_models(store, since, until)
+        for window in windows:
+            found = load_frames(store, window, models.get(window.model, []))
+            frames += found
+            truths |= load_truths(store, window, found, as_of)
+        evaluation = evaluate(frames, truths)
+    evaluated = [model_json(*window.model) for window in windows]
     return {
-        "model": model_json(window.model_name, window.model_version),
-        "since": date_of(window.since),
-        "until": date_of(window.until),
+        "model": evaluated[0] if len(evaluated) == 1 else None,
+        "pooled": evaluated if len(evaluated) > 1 else [],
+        "since": date_of(since),
+        "until": date_of(until),
         "as_of": as_of and time_json(as_of),
         "models": [model_json(name, version) for name, version in sorted(models)],
         **evaluation.to_json(),

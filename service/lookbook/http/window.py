@@ -13,6 +13,7 @@ from lookbook.quality import Window, first_whole_day, today
 
 DEFAULT_DAYS = 28
 MAX_DAYS = 92
+MAX_VERSIONS = 10  # evaluated together
 PARAMETERS = ("model_version", "since", "until")
 
 _EPOCH = date(1970, 1, 1)
@@ -23,10 +24,22 @@ def read_window(arguments: MultiDict[str, str]) -> Window:
     """The window, without days from which predictions have expired; raises InvalidRequest."""
     until = _day("until", arguments.get("until"), today())
     since = _day("since", arguments.get("since"), until - DEFAULT_DAYS + 1)
+    if since > until and "until" not in arguments:
+        raise InvalidRequest("since is in the future: give a day that has begun, in UTC")
     if not 0 <= until - since < MAX_DAYS:
         raise InvalidRequest(f"since must be on or before until, by at most {MAX_DAYS - 1} days")
     since = max(since, first_whole_day(components().settings.retention))
     return Window(*read_model(arguments.get("model_version")), since, until)
+
+
+def read_windows(arguments: MultiDict[str, str]) -> list[Window]:
+    """A window for each `model_version` that is given; raises InvalidRequest."""
+    window = read_window(arguments)
+    given = arguments.getlist("model_version")
+    if len(given) > MAX_VERSIONS:
+        raise InvalidRequest(f"model_version can be given at most {MAX_VERSIONS} times")
+    models = dict.fromkeys(map(read_model, given)) or [window.model]
+    return [Window(*model, window.since, window.until) for model in models]
 
 
 def read_model(text: str | None, what: str = "model_version") -> tuple[str, str]:
