@@ -14,6 +14,11 @@ def test_pages_of_other_sites_cannot_write(client: FlaskClient, site: str) -> No
     assert client.get("/v1/predictions", headers={"Sec-Fetch-Site": site}).get_json()["items"] == []
 
 
+@pytest.mark.parametrize(("site", "status"), [("cross-site", 403), ("same-site", 403), ("same-origin", 200)])
+def test_pages_of_other_sites_cannot_claim_reviews(client: FlaskClient, site: str, status: int) -> None:
+    assert client.get("/v1/reviews", headers={"Sec-Fetch-Site": site}).status_code == status
+
+
 def test_no_response_allows_other_origins(client: FlaskClient) -> None:
     response = client.get("/v1/predictions", headers={"Origin": "http://elsewhere.example"})
     assert not [name for name in response.headers.keys() if name.lower().startswith("access-control")]  # noqa: SIM118

@@ -11,6 +11,8 @@ from tests.support.samples import DAY, LABELS, in_order, judge, make_frame, make
 RNG = np.random.default_rng(6)
 ROWS = make_rows(300, RNG)
 FRAMES = [make_frame(ROWS)]
+MANY = [*make_rows(900, RNG), *make_rows(900, RNG, DAY + 1)]
+MANY_FRAMES = [make_frame(MANY[:900]), make_frame(MANY[900:], DAY + 1)]
 
 
 def test_nothing_is_known_before_the_first_judgment() -> None:
@@ -53,6 +55,15 @@ def test_a_day_that_is_judged_as_a_whole_shows_the_truth() -> None:
         assert (found["precision"][label]["n"], found["recall"][label]["n"]) == (len(said), len(shown))
     assert found["days_covered"] == found["days"] == 1
     json.dumps(found, allow_nan=False)
+
+
+def test_any_number_of_labels_is_reported_as_the_most_frequent_ones() -> None:
+    made_up = {row.id: truth(f"label {number:04}") for number, row in enumerate(MANY)}
+    known = made_up | judge(MANY_FRAMES, MANY, 100)
+    found = evaluate(MANY_FRAMES, known).to_json()
+    assert len(found["precision"]) == len(found["recall"]) == 1_000
+    assert set(LABELS) < found["precision"].keys()
+    assert found["accuracy"]["n"] == len(MANY)
 
 
 def test_unclear_widens_the_interval_and_shows_as_bounds() -> None:

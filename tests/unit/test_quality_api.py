@@ -106,6 +106,20 @@ def test_two_reviewers_get_different_predictions(client: FlaskClient, store: Sto
 
 
 @ON_SQLITE
+def test_a_token_claims_for_nobody_else(store: Store, classifier: Classifier, tmp_path: Path) -> None:
+    entries = fill(store, 0, 4)
+    (tmp_path / "tokens").write_text("one review ana\ntwo review ben\n")
+    client = create_app(Settings(tokens_file=str(tmp_path / "tokens")), classifier, store).test_client()
+
+    def claimed(token: str, annotator: str) -> list[str]:
+        query = f"/v1/reviews?{MODEL}&limit=2&annotator={annotator}"
+        return ids(client.get(query, headers={"Authorization": f"Bearer {token}"}).get_json()["items"])
+
+    assert claimed("one", "ana") == claimed("one", "ana") == ids(entries[:2])
+    assert claimed("two", "ana") == ids(entries[2:])
+
+
+@ON_SQLITE
 def test_the_least_certain_can_come_first(client: FlaskClient, store: Store) -> None:
     entries = _entries(0, 4, 1, 0.5)
     scores = (0.9, 0.5, 0.7, 0.6)

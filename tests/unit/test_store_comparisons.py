@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 from lookbook.prediction import id_maker, permanent_random
-from lookbook.store import Comparison, Entry, Flip, Store
+from lookbook.store import Comparison, Entry, Flip, Store, deletion_key
+from lookbook.store.cassandra import CassandraStore
 
 from tests.support.predictions import made_at
 from tests.support.running import until
@@ -66,6 +67,17 @@ def test_a_prediction_that_was_deleted_does_not_flip(store: Store) -> None:
     assert store.delete(gone.prediction)
     item = comparison()
     store.put_comparison(item, [gone, kept])
+    assert store.flips(item.id, 10) == [kept]
+
+
+@pytest.mark.cassandra
+@pytest.mark.parametrize("open_store", ["cassandra"], indirect=True)
+def test_a_prediction_that_is_being_deleted_does_not_flip(store: CassandraStore) -> None:
+    going, kept = flips_of(store, 2)
+    # The first step of a deletion, which then looks for flips before there are any, and removes the prediction last.
+    store._connection.execute("put_deletion", (deletion_key(going.prediction),))
+    item = comparison()
+    store.put_comparison(item, [going, kept])
     assert store.flips(item.id, 10) == [kept]
 
 

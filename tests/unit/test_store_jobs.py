@@ -107,3 +107,6 @@ def test_a_job_of_a_day_that_is_closed_renews_its_frame(store: Store) -> None:
     store.put_frame(day, DayFrame(b"scores", b"ids"), int((now().timestamp() - 5) * 1e6))
     store.put_job(job, [item])
     assert store.frames(day.model_name, day.model_version, day.day, day.day) == {}
+    # By a server that had read the samples before.
+    store.put_frame(day, DayFrame(b"scores", b"ids"), int((now().timestamp() - 5) * 1e6))
+    assert store.frames(day.model_name, day.model_version, day.day, day.day) == {}

@@ -34,8 +34,11 @@ def test_a_missing_prediction_cannot_be_judged(store: Store) -> None:
 def test_a_prediction_has_a_limited_number_of_judgments(store: Store) -> None:
     prediction = made_at(NOON)
     store.put(Entry(prediction))
-    for _ in range(MAX_JUDGMENTS):
+    first, *_ = (judge(store, prediction, "Dress") for _ in range(MAX_JUDGMENTS))
+    with pytest.raises(TooManyJudgments):
         judge(store, prediction, "Dress")
+    withdrawal = judge(store, prediction, None, withdraws=first.id)
+    assert store.judgments(prediction.id)[0] == withdrawal
     with pytest.raises(TooManyJudgments):
         judge(store, prediction, "Dress")
 

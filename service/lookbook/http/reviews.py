@@ -12,6 +12,7 @@ from lookbook.errors import InvalidRequest, NotFound
 from lookbook.http.authentication import token_name
 from lookbook.http.comparisons import MAX_FLIPS
 from lookbook.http.components import components
+from lookbook.http.cross_site import refuse_other_sites
 from lookbook.http.json_body import read_text
 from lookbook.http.listing import read_limit, refuse_unknown
 from lookbook.http.lookup import read_id
@@ -36,6 +37,7 @@ blueprint = Blueprint("reviews", __name__, url_prefix="/v1/reviews")
 @needs(Role.REVIEW)
 def index() -> dict[str, Any]:
     """Claims the predictions for two minutes, so that other annotators get other ones."""
+    refuse_other_sites()
     refuse_unknown(request.args, *PARAMETERS, "limit", "order", "compare", "annotator")
     limit = read_limit(request.args.get("limit"), DEFAULT_LIMIT, MAX_LIMIT)
     order, compare = _order(request.args.get("order")), request.args.get("compare")
@@ -62,10 +64,13 @@ def _order(text: str | None) -> str:
 
 
 def _owner(given: str | None) -> str:
-    """Who claims: the given name, else the name of the token, else this request alone."""
-    if given is not None:
-        return read_text("annotator", given)
-    return token_name() or secrets.token_hex(8)
+    """Who claims: the token's name with the given one, so that nobody gets another person's claims, or one of the two.
+
+    Without a name, this request alone claims.
+    """
+    names = [token_name(), "" if given is None else read_text("annotator", given)]
+    # No name contains a line break.
+    return "\n".join(filter(None, names)) or secrets.token_hex(8)
 
 
 def _reviews(window: Window) -> Reviews:

@@ -14,7 +14,7 @@ from lookbook.store.rows import Rows
 MAX_ROWS = 2_000  # read at most for one filtered page
 KEY_SECONDS = 24 * 60 * 60  # how long an idempotency key is kept
 TIMEOUT_SECONDS = 1.5  # of one call
-MAX_JUDGMENTS = 100  # of one prediction
+MAX_JUDGMENTS = 100  # of one prediction, withdrawn ones included; each can be withdrawn once
 MAX_REFERENCES = 100  # drift references returned
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lookbook.judgment import GroundTruth
 from lookbook.truth.accuracy import LEAST_JUDGED, Rows, Share
@@ -14,6 +15,8 @@ from lookbook.truth.calibration import Calibration, calibrate
 from lookbook.truth.frame import Frame
 from lookbook.truth.judged import UNCLEAR, Judged
 from lookbook.truth.labels import Confusion, accuracy_of, confusion, recall_of
+
+_MOST_LABELS = 1_000  # whose precision and recall are reported
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Evaluation:
 
     accuracy: Share | None
     estimated_accuracy: float | None  # the mean score, without support from judgments
-    labels: tuple[str, ...]
+    labels: tuple[str, ...]  # sorted, at most 1,000
     precision: dict[str, Share | None]
     recall: dict[str, Share | None]
     predicted: dict[str, int]  # judged predictions with this label
@@ -86,17 +89,21 @@ def evaluate(frames: Sequence[Frame], truths: Mapping[UUID, GroundTruth]) -> Eva
     rows = Rows(judged.score, judged.inclusion, judged.counted, judged.weight)
     label, truth = judged.label[judged.counted], judged.truth[judged.counted]
     clear, right = truth != UNCLEAR, (truth == label).astype(float)
-    named = list(enumerate(judged.labels))
+    predicted, shown = (np.bincount(rows, minlength=len(judged.labels)) for rows in (label, truth[clear]))
+    named = [(number, judged.labels[number]) for number in _reported(judged, predicted + shown)]
     return Evaluation(
         accuracy=accuracy_of(rows, label, truth),
         estimated_accuracy=float((judged.score / judged.inclusion).sum() / rows.population)
         if len(judged.score)
         else None,
-        labels=judged.labels,
-        precision={name: _precision(judged, rows, number) for number, name in named},
-        recall={name: recall_of(number, label, truth, rows) for number, name in named},
-        predicted={name: int((label == number).sum()) for number, name in named},
-        shown={name: int((truth == number).sum()) for number, name in named},
+        labels=tuple(name for _, name in named),
+        precision={name: _precision(judged, rows, number, predicted[number]) for number, name in named},
+        recall={
+            name: recall_of(number, label, truth, rows) if shown[number] >= LEAST_JUDGED else None
+            for number, name in named
+        },
+        predicted={name: int(predicted[number]) for number, name in named},
+        shown={name: int(shown[number]) for number, name in named},
         confusion=confusion(judged),
         calibration=calibrate(rows.score[rows.judged][clear], right[clear], rows.weight[clear]),
         population=rows.population,
@@ -108,10 +115,19 @@ def evaluate(frames: Sequence[Frame], truths: Mapping[UUID, GroundTruth]) -> Eva
     )
 
 
-def _precision(judged: Judged, rows: Rows, number: int) -> Share | None:
-    counted = judged.counted[judged.label[judged.counted] == number]
-    if len(counted) < LEAST_JUDGED:  # of most labels, if there are many
+def _reported(judged: Judged, judgments: NDArray[np.intp]) -> list[int]:
+    """The labels to report, sorted: those with the most judgments, then those that the model gives most often.
+
+    Annotators may use any label, and so any number of them.
+    """
+    given = np.bincount(judged.label, minlength=len(judged.labels))
+    return sorted(np.lexsort((-given, -judgments))[:_MOST_LABELS].tolist())
+
+
+def _precision(judged: Judged, rows: Rows, number: int, count: int) -> Share | None:
+    if count < LEAST_JUDGED:  # of most labels, if there are many
         return None
+    counted = judged.counted[judged.label[judged.counted] == number]
     return accuracy_of(rows.where(judged.label == number), judged.label[counted], judged.truth[counted])
 
 

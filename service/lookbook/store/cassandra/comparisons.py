@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from lookbook.prediction import Prediction, permanent_random
-from lookbook.store import MAX_REFERENCES, Comparison, Flip
+from lookbook.store import MAX_REFERENCES, Comparison, Flip, deletion_key
 from lookbook.store.cassandra.buckets import LOWEST_ID
 from lookbook.store.cassandra.connection import Connection
 from lookbook.store.cassandra.statements import Statement, primary_key
@@ -40,12 +40,14 @@ def put(connection: Connection, comparison: Comparison, flips: Sequence[Flip], t
     for start in range(0, len(flips), _AT_ONCE):
         part = flips[start : start + _AT_ONCE]
         stored = connection.execute_all([("get_flipped", primary_key(flip.prediction)) for flip in part])
+        # A deletion that has not seen this comparison has already left its mark.
+        deleted = connection.execute_all([("get_deletion", (deletion_key(flip.prediction),)) for flip in part])
         connection.execute_all(
             [
                 ("put_flip", (*_key(comparison.id, flip.prediction), *_labels(flip), min(ttl, life or ttl), timestamp))
-                for flip, rows in zip(part, stored, strict=True)
+                for flip, rows, mark in zip(part, stored, deleted, strict=True)
                 for life, *model in rows
-                if "/".join(model) == comparison.baseline
+                if not mark and "/".join(model) == comparison.baseline
             ]
         )
 

@@ -48,7 +48,8 @@ def put(connection: Connection, prediction: Prediction, judgment: Judgment) -> N
     )
     if not lives:
         raise NotFound("there is no prediction with this ID; it may have been deleted or have expired")
-    if len(judgments) >= MAX_JUDGMENTS:
+    count = sum(withdraws is None for *_, withdraws in judgments)
+    if judgment.withdraws is None and count >= MAX_JUDGMENTS:
         raise TooManyJudgments(f"the prediction has {MAX_JUDGMENTS} judgments, the maximum")
     values = (judgment.id, prediction.id, judgment.annotator, judgment.label, judgment.withdraws, lives[0][0] or 0)
     if sample:

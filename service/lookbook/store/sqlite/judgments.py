@@ -22,12 +22,12 @@ def insert(connection: sqlite3.Connection, prediction: UUID, judgment: Judgment)
     key = sort_key(prediction)
     exists, count = connection.execute(
         f"SELECT EXISTS (SELECT 1 FROM predictions WHERE key = :key AND {_NOT_EXPIRED}),"
-        " (SELECT count(*) FROM judgments WHERE key = :key)",
+        " (SELECT count(*) FROM judgments WHERE key = :key AND withdraws IS NULL)",
         {"key": key, "now": time.time()},
     ).fetchone()
     if not exists:
         raise NotFound("there is no prediction with this ID; it may have been deleted or have expired")
-    if count >= MAX_JUDGMENTS:
+    if judgment.withdraws is None and count >= MAX_JUDGMENTS:
         raise TooManyJudgments(f"the prediction has {MAX_JUDGMENTS} judgments, the maximum")
     connection.execute(
         "INSERT INTO judgments VALUES (?, ?, ?, ?, ?)",

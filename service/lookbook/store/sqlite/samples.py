@@ -30,11 +30,14 @@ def insert(connection: sqlite3.Connection, entry: Entry, input_expires: float) -
 
 
 def remove_frame(connection: sqlite3.Connection, entry: Entry) -> None:
-    """Remove the frame of the entry's day if the entry is in the sample."""
+    """Remove the frame of the entry's day if the entry is in the sample, and keep out one that is being made."""
     if entry.sampling_rate is not None:
+        now, model = time.time(), (entry.prediction.model_name, entry.prediction.model_version)
         connection.execute(
-            "DELETE FROM frames WHERE model_name = ? AND model_version = ? AND day = ? AND scores IS NOT NULL",
-            (entry.prediction.model_name, entry.prediction.model_version, day(entry.prediction.id)),
+            "INSERT INTO frames (model_name, model_version, day, read_at, expires) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET scores = NULL, ids = NULL, read_at = excluded.read_at,"
+            " expires = excluded.expires",
+            (*model, day(entry.prediction.id), now, now + _DAY_SECONDS),
         )
 
 

@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS judgments (
     withdraws BLOB,           -- the key of a judgment
     PRIMARY KEY (key, judgment)
 ) WITHOUT ROWID;
--- A row without scores and ids records when a sample of the day was deleted.
+-- A row without scores and ids records when a sample of the day was deleted, or added later.
 CREATE TABLE IF NOT EXISTS frames (
     model_name    TEXT NOT NULL,
     model_version TEXT NOT NULL,
