@@ -63,8 +63,10 @@ def _setting(default: Any, help: str, parse: Callable[[str], Any]) -> Any:
 
 def _check_address(text: str) -> None:
     match = _ADDRESS.fullmatch(text)
-    if match is None or int(match[2]) > 65535:
+    if match is None:
         raise ValueError("must be <address>:<port>, with an IPv6 address in brackets")
+    if int(match[2]) > 65535:
+        raise ValueError("must have a port of at most 65535")
 
 
 def _check_peers(text: str) -> None:

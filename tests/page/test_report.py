@@ -16,6 +16,7 @@ from playwright.sync_api import Page, expect
 
 from tests.support.places import PHOTOS
 
+NAME = "clothes_of_the_summer_collection_2026_and_of_the_winter_collection"
 HOSTILE = '<script>document.title = "x"</script>'
 TRUTHS: list[dict[str, Any] | None] = [{"label": "Dress"}, {"label": "Coat"}, {"verdict": "unclear"}, None, None]
 
@@ -38,7 +39,7 @@ def rerun(number: int, truth: dict[str, Any] | None, candidate: str) -> Rerun:
 def file(tmp_path: Path) -> Path:
     flips = [rerun(number, truth, "Dress") for number, truth in enumerate(TRUTHS)]
     reruns = [*flips, rerun(9, None, HOSTILE), *(rerun(20 + number, None, "Coat") for number in range(9))]
-    comparison = Comparison("clothes/1.0.0", "clothes/2.0.0", reruns, {})
+    comparison = Comparison(f"{NAME}/1.0.0", f"{NAME}/2.0.0", reruns, {})
     path = tmp_path / "report.html"
     path.write_text(report_page(comparison.report(0, all_inputs=False), comparison.flips))
     return path
@@ -56,7 +57,7 @@ def test_a_report_is_accessible(visit: Callable[..., Page], file: Path, scheme: 
 
 def test_a_report_shows_both_labels_beside_each_image(visit: Callable[..., Page], file: Path) -> None:
     page = visit(file.as_uri())
-    expect(page).to_have_title("clothes/2.0.0 compared with clothes/1.0.0")
+    expect(page).to_have_title(f"{NAME}/2.0.0 compared with {NAME}/1.0.0")
     figures = page.locator("figure")
     expect(figures).to_have_count(6)
     expect(figures.first).to_contain_text("Coat 70%")

@@ -183,6 +183,28 @@ def test_a_proxy_that_refuses_is_named() -> None:
     )
 
 
+def test_a_port_without_http_is_one_line() -> None:
+    def greet(listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return  # the test is over
+            with connection:
+                connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(4096):
+                    pass  # a reset would overtake the line
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=greet, args=(listener,), daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        ended = lookbook("classify", BAG, "--url", url)
+        listener.shutdown(socket.SHUT_RDWR)
+    reason = "what is running there does not respond with HTTP; check --url, and that the server is running"
+    assert (ended.returncode, ended.stderr) == (1, f"lookbook: cannot reach {url}: {reason}\n")
+
+
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:1", "http://lookbook.invalid", "http://[::1]:1", "https://127.0.0.1:1"]
 )

@@ -253,6 +253,7 @@ def test_a_period_is_exported(tmp_path: Path) -> None:
     [
         ([], 2, "name either FILE.parquet or --images FOLDER"),
         (["a.parquet", "--images", "b"], 2, "name either FILE.parquet or --images FOLDER"),
+        (["a.txt"], 2, "'a.txt' does not end in .parquet, the only format"),
         (["a.parquet"], 1, "lookbook.sqlite does not exist: set LOOKBOOK_SQLITE_PATH"),
     ],
 )

@@ -43,7 +43,7 @@ def test_an_address_is_accepted(address: str) -> None:
         ("LOOKBOOK_CASSANDRA_PORT", "9042x", "must be a whole number"),
         ("LOOKBOOK_OTLP_ENDPOINT", "collector:4317", "must be a URL"),
         ("LOOKBOOK_BIND", "nonsense", "must be <address>:<port>"),
-        ("LOOKBOOK_BIND", "127.0.0.1:99999", "must be <address>:<port>"),
+        ("LOOKBOOK_BIND", "127.0.0.1:99999", "must have a port of at most 65535"),
         ("LOOKBOOK_BIND", "8080", "must be <address>:<port>"),
         ("LOOKBOOK_BIND", "::1:8080", "must be <address>:<port>"),
         ("LOOKBOOK_BIND", "", "must not be empty"),

@@ -4,6 +4,7 @@ import random
 import threading
 import uuid
 from collections.abc import Mapping
+from http.client import BadStatusLine, RemoteDisconnected
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from requests.utils import get_environ_proxies, select_proxy
-from urllib3.exceptions import HTTPError, InvalidHeader
+from urllib3.exceptions import HTTPError, InvalidHeader, ProtocolError
 from urllib3.util import Retry
 
 from lookbook.errors import RequestError, ServerUnreachable
@@ -211,6 +212,12 @@ def _reason(error: BaseException) -> str:
     cause: Any = error.args[0] if error.args and isinstance(error.args[0], BaseException) else error
     while inner := getattr(cause, "original_error", None) or getattr(cause, "reason", None):
         cause = inner
+    if isinstance(cause, ProtocolError) and isinstance(cause.args[-1], BaseException):
+        cause = cause.args[-1]  # after "Connection aborted."
+    if isinstance(cause, BadStatusLine) and not isinstance(cause, RemoteDisconnected):
+        return "what is running there does not respond with HTTP"
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
     return str(cause).rpartition(": ")[2]
 
 

@@ -48,6 +48,8 @@ def export(file: Path | None, images: Path | None, since: str | None, until: str
     """
     if (file is None) == (images is None):
         raise click.UsageError("name either FILE.parquet or --images FOLDER")
+    if file and file.suffix.lower() != ".parquet":
+        raise click.UsageError(f"{str(file)!r} does not end in .parquet, the only format")
     from lookbook.cli.store import opened_store
     from lookbook.store.rows import patiently
 

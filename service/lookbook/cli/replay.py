@@ -175,8 +175,8 @@ def _compare(
                 found += pool.map(rerun, kept)
     if baseline is None:
         raise LookbookError(
-            f"the server has no inputs of this model version and period (samples without an input: {without_input:,}); "
-            "check --since, --until, and the server's LOOKBOOK_KEEP"
+            f"the server has no inputs of this model version and period (predictions without one: {without_input:,}); "
+            "check --model-version, --since, --until, and the server's LOOKBOOK_KEEP"
         )
     return Comparison(_name(baseline), _name(candidate), found, samples.limits), without_input
 

@@ -17,11 +17,11 @@ _STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 80rem; padding: 1.5rem clamp(1rem, 4vw, 3rem) 4rem; background: var(--paper);
   color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; }
-h1, h2 { line-height: 1.2; text-wrap: balance; }
+h1, h2 { line-height: 1.2; text-wrap: balance; overflow-wrap: anywhere; }
 h2 { margin-top: 2.5rem; }
 .result { font-size: 1.25rem; font-weight: 600; }
 .worse { color: var(--wrong); } .better { color: var(--right); }
-dl.facts { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.5rem; }
+dl.facts { display: grid; grid-template-columns: fit-content(40%) 1fr; gap: .25rem 1.5rem; }
 dt, figcaption p, caption { color: var(--soft); }
 dd { margin: 0; overflow-wrap: anywhere; }
 .wide { overflow-x: auto; }
