@@ -6,6 +6,7 @@ VENV = .venv
 TRAINING = .venv-training
 CLIENTS = .venv-clients
 DOCS = .venv-docs
+PEERS = $(patsubst benchmarks/peers/requirements/%.in,%,$(wildcard benchmarks/peers/requirements/*.in))
 CURRENT := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' service/lookbook/__init__.py)
 CASSANDRA := cassandra:$(shell sed -n '/repository: cassandra/{n;s/.*tag: //p}' charts/lookbook/values.yaml)
 BUILDX = docker buildx build --platform linux/amd64,linux/arm64 --push
@@ -19,7 +20,7 @@ E2E_operation = tests/e2e/test_operation.py tests/e2e/test_skaffold.py
 E2E_docs = tests/e2e/test_docs.py tests/e2e/test_external.py
 E2E_all = tests/e2e
 
-.PHONY: setup help run test lint actionlint bench pages acceptance acceptance-photos quality exports reference docs screenshots cassandra clients images load rendered \
+.PHONY: setup help run test lint actionlint bench peers pages acceptance acceptance-photos quality exports reference docs screenshots cassandra clients images load rendered \
     e2e power-loss train lock release package login push clean
 
 setup: $(VENV)/serving ## make .venv from the locked requirements, with the command lookbook in it (the default)
@@ -49,6 +50,9 @@ clients: $(CLIENTS)/clients ## install the public clients of /v2, for the tests
 
 bench: $(VENV)/testing ## measure requests, CPU time, and memory (needs wrk)
 	$(VENV)/bin/python -m benchmarks.bench
+
+peers: $(VENV)/testing $(PEERS:%=.venv-peers/%/peer) $(if $(shell command -v go),.venv-peers/vegeta) ## compare with other servers (needs wrk, and Go for one column)
+	$(VENV)/bin/python -m benchmarks.peers --behavior
 
 pages: $(VENV)/testing ## measure the cost of a page at 1,000 and at 1,000,000 rows
 	$(VENV)/bin/python -m benchmarks.pages
@@ -104,6 +108,9 @@ lock: $(VENV)/testing ## renew the locked requirements from pyproject.toml and r
 	$(LOCK) model-init/requirements.in --constraint requirements-dev.txt --output-file model-init/requirements.txt
 	$(LOCK) tests/support/clients.in --output-file requirements-clients.txt
 	$(LOCK) --group docs --output-file requirements-docs.txt
+	for peer in $(PEERS); do \
+	    $(LOCK) benchmarks/peers/requirements/$$peer.in --output-file benchmarks/peers/requirements/$$peer.txt || exit 1; \
+	done
 
 release: ## write a new version wherever it is needed: make release VERSION=1.2.3
 	$(PYTHON) -m tools.release $(VERSION)
@@ -124,7 +131,7 @@ push: package ## build the container images for amd64 and arm64; push them and t
 	helm push build/lookbook-$(CURRENT).tgz oci://$(REGISTRY)/charts
 
 clean: ## remove the environments and what was built
-	rm -rf $(VENV) $(TRAINING) $(CLIENTS) $(DOCS) build site
+	rm -rf $(VENV) $(TRAINING) $(CLIENTS) $(DOCS) .venv-peers build site
 
 $(VENV)/serving: requirements.txt
 $(VENV)/testing: requirements-dev.txt
@@ -143,3 +150,11 @@ $(CLIENTS)/clients $(DOCS)/docs:
 	$(PYTHON) -m venv $(@D)
 	$(PIP) install --require-hashes --requirement $<
 	touch $@
+
+.venv-peers/%/peer: benchmarks/peers/requirements/%.txt
+	$(PYTHON) -m venv $(@D)
+	$(PIP) install --require-hashes --requirement $<
+	touch $@
+
+.venv-peers/vegeta:
+	GOBIN=$(abspath $(@D)) go install github.com/tsenart/vegeta/v12@v12.12.0

@@ -16,7 +16,6 @@ from benchmarks.errors import BenchmarkError
 CONNECTIONS = 8
 
 _SCRIPT = Path(__file__).with_name("post.lua")
-_PATH = "/v1/predictions"
 # wrk runs for a time, not for a number of requests: soak() allows time for this rate and then stops it with a signal.
 _MIN_REQUESTS_PER_SECOND = 10
 
@@ -33,10 +32,12 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A file with a multipart body."""
+    """A file with a body, where it is posted, and the status with which the service accepts it."""
 
     file: Path
     content_type: str
+    path: str = "/v1/predictions"
+    status: int = 201
 
 
 def write_body(image: Path, file: Path) -> Body:
@@ -47,14 +48,20 @@ def write_body(image: Path, file: Path) -> Body:
 
 
 def drive(url: str, body: Body, seconds: int) -> Load:
-    """Post for some seconds. Raises BenchmarkError if any response is not 201."""
-    command = _command(url, body, seconds)
+    """Post for some seconds. Raises BenchmarkError if any response has another status than `body.status`."""
+    load, errors = try_drive(url, body, seconds)
+    return _without(load, errors)
+
+
+def try_drive(url: str, body: Body, seconds: int, connections: int = CONNECTIONS) -> tuple[Load, dict[str, int]]:
+    """Post for some seconds; the second result counts the errors of each kind."""
+    command = _command(url, body, seconds, connections)
     return _read(subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout)
 
 
 def soak(url: str, body: Body, count: int, points: int) -> Iterator[int]:
     """Post `count` times; yields the number of responses so far at `points` points on the way."""
-    command = _command(url, body, count // _MIN_REQUESTS_PER_SECOND, step=max(1, count // points))
+    command = _command(url, body, count // _MIN_REQUESTS_PER_SECOND, CONNECTIONS, step=max(1, count // points))
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as wrk:
         output = cast(IO[str], wrk.stdout)
         try:
@@ -62,24 +69,30 @@ def soak(url: str, body: Body, count: int, points: int) -> Iterator[int]:
             yield from islice(counts, points)
         finally:
             wrk.send_signal(signal.SIGINT)
-        load = _read(output.read())
+        load = _without(*_read(output.read()))
     if load.requests < count // points * points:
         raise BenchmarkError(f"the service handled fewer than {_MIN_REQUESTS_PER_SECOND} requests a second")
 
 
-def _command(url: str, body: Body, seconds: int, step: int = 0) -> list[str]:
+def _command(url: str, body: Body, seconds: int, connections: int, step: int = 0) -> list[str]:
     # Far above the timeouts of the service, so that a slow response counts in p99 and not as an error.
-    options = ["--threads", "1", "--connections", str(CONNECTIONS), "--duration", str(seconds), "--timeout", "10"]
-    return ["wrk", *options, "--script", str(_SCRIPT), url + _PATH, "--", str(body.file), body.content_type, str(step)]
+    options = ["--threads", "1", "--connections", str(connections), "--duration", str(seconds), "--timeout", "10"]
+    arguments = [str(body.file), body.content_type, str(body.status), str(step)]
+    return ["wrk", *options, "--script", str(_SCRIPT), url + body.path, "--", *arguments]
 
 
-def _read(output: str) -> Load:
-    """Parse the line of JSON that post.lua prints last."""
+def _read(output: str) -> tuple[Load, dict[str, int]]:
+    """Parse the line of JSON that post.lua prints last: the load, and the errors of each kind."""
     last = output.strip().rpartition("\n")[2]
     if not last.startswith("{"):
         raise BenchmarkError(f"wrk failed: {last}")
     found = json.loads(last)
-    errors = ", ".join(f"{count} x {kind}" for kind, count in found.pop("errors").items() if count)
+    errors = {kind: count for kind, count in found.pop("errors").items() if count}
+    return Load(**found), errors
+
+
+def _without(load: Load, errors: dict[str, int]) -> Load:
     if errors:
-        raise BenchmarkError(f"{found['requests']} requests with errors: {errors}")
-    return Load(**found)
+        kinds = ", ".join(f"{count} x {kind}" for kind, count in errors.items())
+        raise BenchmarkError(f"{load.requests} requests with errors: {kinds}")
+    return load

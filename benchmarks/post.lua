@@ -1,5 +1,6 @@
 -- Makes wrk post one body over and over.
--- Arguments: file with the body, content type, and number of responses after which to print a line (0: never).
+-- Arguments: file with the body, content type, status that counts as success, and number of responses after which to
+-- print a line (0: never).
 
 local threads = {}
 
@@ -13,7 +14,8 @@ function init(args)
    wrk.body = file:read("*a")
    wrk.headers["Content-Type"] = args[2]
    file:close()
-   step = tonumber(args[3])
+   accepted = tonumber(args[3])
+   step = tonumber(args[4])
    responses = 0
    failures = {}
 end
@@ -21,7 +23,7 @@ end
 -- wrk itself counts only statuses of 400 and above, and does not tell them apart.
 function response(status)
    responses = responses + 1
-   if status ~= 201 then
+   if status ~= accepted then
       local name = "status " .. status
       failures[name] = (failures[name] or 0) + 1
    end

@@ -54,12 +54,12 @@ class Server:
 @contextmanager
 def serve(settings: Mapping[str, str], log: Path) -> Iterator[Server]:
     """The service on a free port; `settings` are environment variables, and its output goes to `log`."""
-    address = f"127.0.0.1:{_free_port()}"
-    environment = {**_environment(), **settings, "LOOKBOOK_BIND": address, "LOOKBOOK_WORKERS": "1"}
+    address = f"127.0.0.1:{free_port()}"
+    variables = {**environment(), **settings, "LOOKBOOK_BIND": address, "LOOKBOOK_WORKERS": "1"}
     began = time.monotonic()
     with log.open("wb") as lines:
         process = subprocess.Popen(
-            [sys.executable, "-m", "lookbook", "serve"], env=environment, stdout=lines, stderr=lines
+            [sys.executable, "-m", "lookbook", "serve"], env=variables, stdout=lines, stderr=lines
         )
     try:
         yield Server(process, f"http://{address}", log, began)
@@ -68,7 +68,7 @@ def serve(settings: Mapping[str, str], log: Path) -> Iterator[Server]:
         process.wait(_STOP_SECONDS)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """This process's environment without Lookbook's settings, except for those of Cassandra."""
     return {
         name: value
@@ -77,7 +77,8 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nothing listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

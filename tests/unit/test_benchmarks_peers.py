@@ -1,0 +1,76 @@
+"""The comparison with other servers: what it counts, and how it writes it down."""
+
+import dataclasses
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.peers import process_tree, report
+from benchmarks.peers.measuring import Figures
+from benchmarks.peers.peers import FLASK
+from tests.support.places import ROOT
+
+LOCKS = sorted((ROOT / "benchmarks/peers/requirements").glob("*.txt"))
+FIGURES = Figures(
+    cpu=2,
+    rate=1000,
+    p50=1,
+    p99=2,
+    switches=3,
+    memory=4,
+    ready_seconds=5,
+    open_p50=None,
+    open_p99=None,
+    open_failed=None,
+)
+# Uses CPU time and says so.
+CHILD = "import sys, time\nwhile time.process_time() < 0.2: pass\nprint('used', flush=True)\nsys.stdin.read()"
+
+
+def test_a_tree_counts_the_children() -> None:
+    command = ["sh", "-c", '"$@"; true', "sh", sys.executable, "-c", CHILD]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as shell:
+        assert shell.stdin
+        assert shell.stdout
+        assert shell.stdout.readline() == "used\n"
+        assert len(list(process_tree.processes(shell.pid))) == 2
+        used = process_tree.usage(shell.pid)
+        assert used.cpu_seconds >= 0.1
+        assert used.switches > 0
+        assert process_tree.memory(shell.pid) > 1
+        shell.stdin.close()
+
+
+def test_the_table_has_medians_ranges_and_shares_of_the_same_round() -> None:
+    runs: dict[str, list[Figures | None]] = {
+        FLASK: [dataclasses.replace(FIGURES, cpu=cpu) for cpu in (1, 2, 4)],
+        "other": [None, *(dataclasses.replace(FIGURES, cpu=cpu) for cpu in (4, 2))],
+    }
+    *_, flask, other = report.costs(runs)
+    assert flask.startswith(f"| {FLASK} | 1.00 | 2.00 (1.00 to 4.00) | 1,000 | 1.0 | 2.0 |  |")
+    assert other.startswith("| other | 1.25 (0.50 to 2.00) | 3.00 (2.00 to 4.00) |")
+
+
+def test_the_tables_replace_those_of_the_page(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- begin: make peers -->\nold\n<!-- end: make peers -->\nafter\n")
+    report.write("new", page)
+    assert page.read_text() == "before\n<!-- begin: make peers -->\n\nnew\n\n<!-- end: make peers -->\nafter\n"
+
+
+def test_the_page_has_the_marks() -> None:
+    assert re.search("<!-- begin: make peers -->\n.*<!-- end: make peers -->\n", report.PAGE.read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
+def test_the_peers_run_the_same_engine_from_locked_requirements(lock: Path) -> None:
+    content = lock.read_text()
+    packages = re.findall(r"^[\w.\[\]-]+==", content, re.MULTILINE)
+    assert len(packages) == len(re.findall(r"^[\w.\[\]-]+==[^\n]*\\\n    --hash=", content, re.MULTILINE)) > 5
+    assert "index-url" not in content
+    for library in ("ai-edge-litert", "pillow"):
+        version = re.compile(rf"^{library}==\S+", re.MULTILINE)
+        assert version.findall(content) == version.findall((ROOT / "requirements.txt").read_text())
