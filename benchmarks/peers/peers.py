@@ -77,7 +77,9 @@ def _mlserver(sample: Sample, port: int, folder: Path) -> Start:
     runtime = {"name": "model", "implementation": f"{_ADAPTERS}.mlserver_app.Runtime"}
     (folder / "model-settings.json").write_text(json.dumps(runtime))
     ports = {"http_port": port, "grpc_port": free_port(), "metrics_port": free_port()}
-    (folder / "settings.json").write_text(json.dumps({"debug": False, "host": "127.0.0.1", **ports}))
+    (folder / "settings.json").write_text(
+        json.dumps({"debug": False, "host": "127.0.0.1", "metrics_dir": str(folder), **ports})
+    )
     return _start("mlserver", "mlserver", ["start", str(folder)], sample)
 
 
