@@ -22,7 +22,7 @@ from lookbook.judgment import Judgment
 from lookbook.prediction import Prediction
 from lookbook.settings import Settings
 from lookbook.store import Entry, Input, Store
-from lookbook.store.rows import patiently
+from lookbook.store.rows import scan_patiently
 from lookbook.store.sqlite import SqliteStore
 from pyarrow import parquet
 
@@ -181,7 +181,7 @@ def test_a_scan_goes_on_after_an_outage(
 
     monkeypatch.setattr("lookbook.store.sqlite.store.BATCH_ROWS", 10)
     monkeypatch.setattr("lookbook.store.cassandra.scanner._READ_ROWS", 10)
-    found = [prediction for batch in patiently(failing) for prediction in batch.predictions()]
+    found = [prediction for batch in scan_patiently(failing) for prediction in batch.predictions()]
     assert found == filled
     assert len(scans) == 4
 

@@ -51,10 +51,10 @@ def export(file: Path | None, images: Path | None, since: str | None, until: str
     if file and file.suffix.lower() != ".parquet":
         raise click.UsageError(f"{str(file)!r} does not end in .parquet, the only format")
     from lookbook.cli.store import opened_store
-    from lookbook.store.rows import patiently
+    from lookbook.store.rows import scan_patiently
 
     with opened_store() as store:
-        batches = patiently(store.scan, _first_id(since), _first_id(until))
+        batches = scan_patiently(store.scan, _first_id(since), _first_id(until))
         if images:
             _export_images(images, batches, store)
         elif file:

@@ -1,25 +1,25 @@
 """Puts the predictions in a file into a store. Tests: tests/unit/test_export.py."""
 
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
-from typing import Any
 
-from lookbook.errors import LookbookError, StoreUnavailable
+from lookbook.errors import LookbookError
 from lookbook.judgment import Judgment
 from lookbook.prediction import Prediction, sort_key
 from lookbook.store import Entry, Store
-from lookbook.store.rows import Rows, patiently
+from lookbook.store.patience import patiently
+from lookbook.store.rows import Rows, scan_patiently
 
 _ENTRIES = 200  # written together
-_ATTEMPTS, _PAUSE_SECONDS = 15, 2.0
+_PATIENCE_SECONDS = 30.0  # for a store that is unavailable
 
 Judged = tuple[Prediction, tuple[Judgment, ...]]
 
 
 def check(store: Store, batches: Iterable[Rows]) -> None:
     """Raises LookbookError unless the store is empty or has only what the batches have, newest first."""
-    stored = _judged(patiently(store.scan))
+    stored = _judged(scan_patiently(store.scan))
     other = next(stored, None)
     last: Prediction | None = None
     for prediction, judgments in _judged(batches):
@@ -41,12 +41,13 @@ def load(store: Store, batches: Iterable[Rows]) -> int:
     """Store everything; returns how many predictions. Repeating it changes nothing."""
     count, judged = 0, _judged(batches)
     while group := list(islice(judged, _ENTRIES)):
-        _patiently(store.put_all, [Entry(prediction) for prediction, _ in group])
+        entries = [Entry(prediction) for prediction, _ in group]
+        patiently(partial(store.put_all, entries), _PATIENCE_SECONDS)
         for prediction, judgments in group:
             known = store.judgments(prediction.id) if judgments else ()
             for judgment in reversed(judgments):
                 if judgment not in known:
-                    _patiently(store.judge, prediction, judgment)
+                    patiently(partial(store.judge, prediction, judgment), _PATIENCE_SECONDS)
         count += len(group)
     return count
 
@@ -56,13 +57,3 @@ def _judged(batches: Iterable[Rows]) -> Iterator[Judged]:
         judgments = rows.judgments_by_id()
         for prediction in rows.predictions():
             yield prediction, judgments.get(prediction.id, ())
-
-
-def _patiently(write: Callable[..., None], *values: Any) -> None:
-    """Repeat a write while the store is unavailable for a moment."""
-    for _ in range(_ATTEMPTS - 1):
-        try:
-            return write(*values)
-        except StoreUnavailable:
-            time.sleep(_PAUSE_SECONDS)
-    return write(*values)

@@ -25,6 +25,7 @@ from lookbook.spark import worker
 from lookbook.spark.worker import Plan
 from lookbook.store import Store
 from lookbook.store.opening import open_store
+from lookbook.store.patience import patiently
 
 _IMAGES_PER_TASK = 2_000
 _TASKS_PER_CPU = 4
@@ -122,7 +123,7 @@ class Run:
 
 def _start(store: Store, new: Job) -> tuple[Job, bool]:
     """The job of that name, and whether an earlier run has started it. Raises LookbookError if it cannot be resumed."""
-    job = worker.patiently(lambda: store.start_job(new))
+    job = patiently(lambda: store.start_job(new), worker.PATIENCE_SECONDS)
     if job.bundle != new.bundle:
         raise LookbookError(f"job {job.name} was started with another bundle: use that bundle or another job name")
     if new.started_at - job.started_at > timedelta(seconds=store.resume_seconds()):

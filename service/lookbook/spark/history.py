@@ -29,7 +29,8 @@ from lookbook.prediction import FIRST_YEAR, first_id
 from lookbook.settings import PREFIX, Settings
 from lookbook.spark import worker
 from lookbook.store.opening import open_store
-from lookbook.store.rows import patiently
+from lookbook.store.patience import patiently
+from lookbook.store.rows import scan_patiently
 
 _PARTITIONS = 16
 _OPTIONS = ("columns", "since", "until", "partitions")
@@ -95,14 +96,14 @@ class _Reader(DataSourceReader):
     def partitions(self) -> Sequence[InputPartition]:
         since, until = (first_id(moment) if moment else None for moment in (self._since, self._until))
         with closing(open_store(self._settings, lambda _: None)) as store:
-            ranges = worker.patiently(lambda: store.ranges(since, until, self._partitions))
+            ranges = patiently(lambda: store.ranges(since, until, self._partitions), worker.PATIENCE_SECONDS)
         # Without a partition, Spark would still read one.
         return [_Range(*bounds) for bounds in ranges or [(_FIRST_ID, _FIRST_ID)]]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         assert isinstance(partition, _Range)  # noqa: S101
         with closing(open_store(self._settings, lambda _: None)) as store:
-            for rows in patiently(store.scan, partition.since, partition.until):
+            for rows in scan_patiently(store.scan, partition.since, partition.until):
                 yield from to_table(rows, self._columns).to_batches()
 
 

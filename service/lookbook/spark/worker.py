@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 
 from lookbook import images
-from lookbook.errors import LookbookError, RequestError, StoreUnavailable
+from lookbook.errors import LookbookError, RequestError
 from lookbook.job import EARLIER, REJECTED, Job
 from lookbook.keeping import kept_input
 from lookbook.model.bundle import Bundle, read_bundle
@@ -25,14 +25,12 @@ from lookbook.prediction import Prediction
 from lookbook.settings import Settings
 from lookbook.store import Entry, Store
 from lookbook.store.opening import open_store
+from lookbook.store.patience import patiently
 from lookbook.truth.sampling import is_sampled
-
-_T = TypeVar("_T")
 
 Count = Callable[[Counter[str]], None]
 
-_PATIENCE_SECONDS = 900.0  # for a store that is unavailable
-_LONGEST_PAUSE_SECONDS = 10.0
+PATIENCE_SECONDS = 900.0  # for a store that is unavailable
 
 REJECTS = pa.schema([("path", pa.string()), ("code", pa.string()), ("message", pa.string())])
 PREDICTIONS = pa.schema(
@@ -98,17 +96,17 @@ def to_store(plan: Plan, count: Count, batches: Iterator[pa.RecordBatch]) -> Ite
         count(counts)
         yield rejects
         stored = counts.total() - counts[EARLIER] - counts[REJECTED]
-        _pause(stored / plan.writes_per_second - (time.monotonic() - started))
+        time.sleep(max(0.0, stored / plan.writes_per_second - (time.monotonic() - started)))
 
 
 def _store_batch(
     plan: Plan, classifier: Classifier, store: Store, batch: pa.RecordBatch
 ) -> tuple[Counter[str], pa.RecordBatch]:
     paths = batch.column("path").to_pylist()
-    done = patiently(lambda: _stored(plan, store, paths)) if plan.resumed else frozenset()
+    done = patiently(lambda: _stored(plan, store, paths), PATIENCE_SECONDS) if plan.resumed else frozenset()
     found = [_classify(plan, classifier, path, data) for path, data in _contents(batch) if path not in done]
     entries = [item.entry for item in found if isinstance(item, _Classified)]
-    patiently(lambda: store.put_job(plan.job, entries))
+    patiently(lambda: store.put_job(plan.job, entries), PATIENCE_SECONDS)
     return _tally(found) + Counter({EARLIER: len(done)}), _to_rejects(found)
 
 
@@ -153,24 +151,6 @@ def _stored(plan: Plan, store: Store, paths: Sequence[str]) -> frozenset[str]:
     """The paths whose predictions an earlier run has stored."""
     ids = {plan.job.id_of(path): path for path in paths}
     return frozenset(ids[id] for id in store.existing(tuple(ids)))
-
-
-def patiently(call: Callable[[], _T]) -> _T:
-    """Repeat a call while the store is unavailable, with growing pauses."""
-    deadline, pause = time.monotonic() + _PATIENCE_SECONDS, 0.1
-    while True:
-        try:
-            return call()
-        except StoreUnavailable:
-            if time.monotonic() + pause > deadline:
-                raise
-        _pause(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-
-
-def _pause(seconds: float) -> None:
-    if seconds > 0:
-        time.sleep(seconds)
 
 
 def _tally(found: Sequence[_Classified | _Reject]) -> Counter[str]:

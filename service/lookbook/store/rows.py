@@ -81,7 +81,7 @@ def _labels(text: str) -> list[str]:
     return labels
 
 
-def patiently(
+def scan_patiently(
     scan: Callable[[UUID | None, UUID | None], Iterator[Rows]], since: UUID | None = None, until: UUID | None = None
 ) -> Iterator[Rows]:
     """What Store.scan() gives, for a program that can wait while the store is unavailable for a moment."""

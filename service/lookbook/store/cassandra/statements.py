@@ -21,6 +21,7 @@ STATEMENTS = {
     "put_deletion": f"INSERT INTO {{ks}}.idempotency_keys (key) VALUES (?) USING TTL {KEY_SECONDS}",
     "get_deletion": "SELECT key FROM {ks}.idempotency_keys WHERE key = ?",
     "get": f"SELECT {_COLUMNS} FROM {{ks}}.predictions WHERE bucket = ? AND shard = ? AND id = ?",
+    "get_id": "SELECT id FROM {ks}.predictions WHERE bucket = ? AND shard = ? AND id = ?",
     "get_with_write_time": f"SELECT WRITETIME(file_name), {_COLUMNS} FROM {{ks}}.predictions"
     " WHERE bucket = ? AND shard = ? AND id = ?",
     "get_thumbnail": "SELECT picture FROM {ks}.thumbnails WHERE id = ?",

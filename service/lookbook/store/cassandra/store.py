@@ -109,8 +109,8 @@ class CassandraStore:
                 self._samples.delete_frame(entry.prediction, now)
 
     def existing(self, ids: Sequence[UUID]) -> set[UUID]:
-        found = self._connection.execute_all([("get", primary_key(id)) for id in ids])
-        return {rows[0][0] for rows in found if rows}
+        found = self._connection.execute_all([("get_id", primary_key(id)) for id in ids])
+        return {id for rows in found for (id,) in rows}
 
     def resume_seconds(self) -> int:
         return gc_grace_seconds(self._retention)

@@ -16,6 +16,7 @@ from lookbook.errors import LookbookError, StoreUnavailable
 from lookbook.settings import Settings
 from lookbook.store.cassandra.buckets import bucket_ttl
 from lookbook.store.cassandra.cluster import DRIVER_ERRORS, PATIENT_SECONDS, open_cluster
+from lookbook.store.patience import patiently
 from lookbook.store.tables import SHORT_LIVED, Row
 
 _T = TypeVar("_T")
@@ -23,7 +24,6 @@ _T = TypeVar("_T")
 _PAGE_ROWS = 20  # a row can have megabytes
 _CONCURRENCY = 32
 _GIVE_UP_SECONDS = 120
-_PAUSE_SECONDS = 1
 
 
 class CassandraTables:
@@ -100,14 +100,14 @@ class CassandraTables:
 
 
 def _patiently(call: Callable[[], _T]) -> _T:
-    """Call again and again for two minutes. Raises StoreUnavailable, and InvalidRequest at once."""
-    deadline = time.monotonic() + _GIVE_UP_SECONDS
-    while True:
+    """Repeat a call of the driver for two minutes. Raises StoreUnavailable, and InvalidRequest at once."""
+
+    def attempt() -> _T:
         try:
             return call()
         except InvalidRequest:
             raise
         except DRIVER_ERRORS as error:
-            if time.monotonic() > deadline:
-                raise StoreUnavailable(f"Cassandra is unavailable: {error}; check LOOKBOOK_CASSANDRA_*") from error
-        time.sleep(_PAUSE_SECONDS)
+            raise StoreUnavailable(f"Cassandra is unavailable: {error}; check LOOKBOOK_CASSANDRA_*") from error
+
+    return patiently(attempt, _GIVE_UP_SECONDS)
