@@ -74,5 +74,5 @@ def _unpack(tar: tarfile.TarFile, draft: Path, size: int) -> None:
         if count > MAX_FILES:
             raise Refused(f"the tar archive contains more than {MAX_FILES} files: list fewer in the manifest")
         if left < 0:
-            raise Refused(f"the tar archive contains more than its {size} bytes: {_PUBLISH}")
+            raise Refused(f"the files in the tar archive are larger than the archive itself ({size} bytes): {_PUBLISH}")
         write_file(draft / path, read_blocks(content), member.size)

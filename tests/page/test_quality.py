@@ -56,7 +56,7 @@ def test_no_number_is_shown_that_is_not_known(weeks: Weeks, visit: Visit) -> Non
 
 def test_an_empty_service_says_so(service: Service, visit: Visit) -> None:
     page = visit(f"{service.url}/#quality")
-    expect(panel(page, "Accuracy")).to_contain_text("No predictions of this version were sampled in this time.")
+    expect(panel(page, "Accuracy")).to_contain_text("No predictions of this version were sampled in this period.")
     expect(panel(page, "Drift")).to_contain_text("0 of 14 chunks are complete.")
 
 

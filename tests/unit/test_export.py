@@ -143,7 +143,7 @@ def test_a_file_that_someone_changed_is_refused(empty: Store, tmp_path: Path) ->
     assert "needs labels with scores from 0 to 1" in refusal(with_column("top", [[{"label": "Hat", "score": 7}]] * 3))
     assert "needs labels" in refusal(with_column("top", [[]] * 3))
     assert "badly formed" in refusal(with_column("id", ["one", "two", "three"]))
-    assert "is not an id that Lookbook makes" in refusal(
+    assert "is not an ID that Lookbook makes" in refusal(
         with_column("id", [str(table["id"][0]).replace("-1", "-4", 1)] * 3)
     )
     assert "is not sorted" in refusal(pa.concat_tables([table[2:], table[:2]]))

@@ -112,7 +112,7 @@ def _print_summary(summary: "Summary", cpus: int) -> None:
         print(f"classified by an earlier run: {summary.before}")
     print(
         f"classified: {done}, rejected: {summary.rejects}, in {summary.seconds:.0f} s; "
-        f"{done / summary.seconds / cpus:.1f} images per second and CPU"
+        f"{done / summary.seconds / cpus:.1f} images per second per CPU"
     )
 
 

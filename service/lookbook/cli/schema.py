@@ -24,7 +24,7 @@ _PAUSE_SECONDS = 2
 @click.option(
     "--check",
     is_flag=True,
-    help="Change nothing: wait until the tables exist, and check that they are for the same LOOKBOOK_RETENTION.",
+    help="Change nothing: wait until the tables exist, and check that they were created with this LOOKBOOK_RETENTION.",
 )
 def schema(wait: int, check: bool) -> None:
     """Create or update Cassandra's keyspace and tables.

@@ -37,9 +37,7 @@ def write_images(folder: Path, batches: Iterable[Rows], store: Store) -> Counts:
         index.writerow(("path", "label", "sender_id"))
         for id, label in _judged(batches):
             image = store.input(id)
-            suffix = next(
-                (name for start, name in _SUFFIXES.items() if image and image.content.startswith(start)), None
-            )
+            suffix = _suffix(image.content) if image else None
             if label is None:
                 counts.unclear += 1
             elif image is None or suffix is None:

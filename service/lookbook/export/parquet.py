@@ -121,7 +121,7 @@ def _id(text: str) -> UUID:
     """Raises ValueError unless the text is that of an id with a time."""
     id = UUID(text)
     if id.version != 1 or str(id) != text:
-        raise ValueError(f"{text} is not an id that Lookbook makes")
+        raise ValueError(f"{text} is not an ID that Lookbook makes")
     return id
 
 

@@ -269,7 +269,7 @@ class Store(Protocol):
         """
 
     def claim_review(self, id: UUID, owner: str, seconds: int) -> bool:
-        """Reserve a prediction for `owner`; False if another owner has reserved it."""
+        """Claim a prediction for `owner`; False if another owner has claimed it."""
 
     def put_comparison(self, comparison: Comparison, flips: Sequence[Flip]) -> None:
         """Store the comparison and those flips whose predictions exist and are the baseline's."""

@@ -33,13 +33,13 @@ drift_status = Gauge(
 )
 drift_evidence = Gauge(
     "lookbook_drift_evidence",
-    "Evidence of drift up to the last day that is closed; drift is reported at 2,000",
+    "Evidence of drift up to the newest complete chunk of days; drift is reported at 2,000",
     ["name", "version"],
     multiprocess_mode="livemax",
 )
 estimated_accuracy = Gauge(
     "lookbook_estimated_accuracy",
-    "Mean score of the last days, without support from judgments",
+    "Mean score of the newest complete chunk of days, without support from judgments",
     ["name", "version"],
     multiprocess_mode="livemax",
 )

@@ -83,7 +83,7 @@ def test_a_file_larger_than_the_announced_size_is_refused(volume: Path) -> None:
     tar = entry.tobuf() + b"\0" * 10_000
     refused = receive(volume, tar)
     assert refused.returncode == 1
-    assert f"more than its {len(tar)} bytes" in refused.stderr.decode()
+    assert f"larger than the archive itself ({len(tar)} bytes)" in refused.stderr.decode()
 
 
 def test_truncated_input_publishes_nothing(volume: Path) -> None:

@@ -78,7 +78,7 @@ const small = (...content) => make("p", { className: "small" }, ...content);
 
 function accuracy(evaluation) {
   const { judged, unclear, waiting, sampled, population_size: population, days, days_covered: covered } = evaluation;
-  if (!sampled) return [make("p", {}, "No predictions of this version were sampled in this time.")];
+  if (!sampled) return [make("p", {}, "No predictions of this version were sampled in this period.")];
   const known = evaluation.accuracy.estimate !== null;
   const counts = `${count(judged, "judgment")}${unclear ? `, ${number(unclear)} of them unclear` : ""}, for about ${count(Math.round(population), "prediction")} on ${count(days, "day")}${judged ? ` (${number(covered)} with judgments)` : ""}.`;
   return [
