@@ -254,7 +254,7 @@ def test_an_image_with_too_many_judgments_is_passed_over(review: Callable[..., t
     start(page)
     for id in truths(service):
         path = f"{service.url}/v1/predictions/{id}/ground-truths"
-        for _ in range(50):
+        for _ in range(100):
             judgment = requests.post(path, json={"verdict": "unclear", "annotator": "Bo"}).json()
             requests.delete(f"{path}/{judgment['id']}").raise_for_status()
     page.keyboard.press("?")
