@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +26,7 @@ DAY_SECONDS = 24 * 60 * 60
 CLOSING_SECONDS = 20 * 60
 MAX_DRIFT_DAYS = 730
 
+_LAST_DAY = (date.max - date(1970, 1, 1)).days
 _FLIPS_AT_ONCE = 100  # whose ground truths are read
 
 Clock = Callable[[], float]
@@ -135,7 +136,7 @@ def settled_page(
 
     Each stands for itself alone. Also returns the id after which the next page begins; None on the last page.
     """
-    since, until = (first_id(_moment(day)) for day in (window.since, window.until + 1))
+    since, until = (first_id(_moment(min(day, _LAST_DAY))) for day in (window.since, window.until + 1))
     page = store.page(Query(limit, after, since=since, until=until))
     found = [
         SettledSample(Sample(item.id, item.top, 1.0), 1.0, page.truths.get(item.id))

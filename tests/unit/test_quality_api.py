@@ -240,6 +240,13 @@ def test_all_predictions_are_listed_with_their_inputs(client: FlaskClient, store
     assert [item["id"] for item in items if item["ground_truth"]] == ids(entries[5:6])
 
 
+@pytest.mark.parametrize("every", ["true", "false"])
+@pytest.mark.parametrize(("since", "until"), [("0001-01-01", "0001-01-31"), ("9999-12-01", "9999-12-31")])
+def test_any_day_can_be_asked_for(client: FlaskClient, every: str, since: str, until: str) -> None:
+    response = client.get(f"/v1/samples?{MODEL}&all={every}&since={since}&until={until}")
+    assert (response.status_code, response.get_json()) == (200, {"items": [], "next": None})
+
+
 @ON_SQLITE
 @pytest.mark.parametrize("every", ["true", "false"])
 def test_a_page_of_samples_ends_with_a_large_input(client: FlaskClient, store: Store, every: str) -> None:
