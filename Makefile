@@ -20,7 +20,7 @@ E2E_operation = tests/e2e/test_operation.py tests/e2e/test_skaffold.py
 E2E_docs = tests/e2e/test_docs.py tests/e2e/test_external.py
 E2E_all = tests/e2e
 
-.PHONY: setup help run test lint actionlint bench peers pages acceptance acceptance-photos quality exports reference docs screenshots cassandra clients images load rendered \
+.PHONY: setup help run test lint actionlint bench peers pages acceptance acceptance-photos quality exports reference docs screenshots cassandra clients images spark-image load rendered \
     e2e power-loss train lock release package login push clean
 
 setup: $(VENV)/serving ## make .venv from the locked requirements, with the command lookbook in it (the default)
@@ -83,9 +83,13 @@ images: ## build the two container images
 	docker build --tag lookbook:$(CURRENT) .
 	docker build --tag lookbook-model-init:$(CURRENT) --file model-init/Dockerfile .
 
+spark-image: ## build the container image of batch jobs, which takes 1.3 GB
+	docker build --tag lookbook-spark:$(CURRENT) --file spark/Dockerfile .
+
 load: ## load the container images and Cassandra's into a kind cluster
 	docker image inspect $(CASSANDRA) >/dev/null || docker pull $(CASSANDRA)
 	kind load docker-image lookbook:$(CURRENT) lookbook-model-init:$(CURRENT) $(CASSANDRA)
+	! docker image inspect lookbook-spark:$(CURRENT) >/dev/null 2>&1 || kind load docker-image lookbook-spark:$(CURRENT)
 
 rendered: ## render the chart's defaults into k8s/rendered.yaml
 	helm template lookbook charts/lookbook > k8s/rendered.yaml
@@ -100,7 +104,7 @@ train: $(TRAINING)/training ## train and write the bundles: make train FASHION=F
 	training/train "$(TRAINING)/bin/python" "$(FASHION)" "$(PHOTOS)"
 
 lock: $(VENV)/testing ## renew the locked requirements from pyproject.toml and requirements.in
-	for extra in "" dev training; do \
+	for extra in "" dev spark training; do \
 	    $(LOCK) $${extra:+--extra $$extra} pyproject.toml --output-file requirements$${extra:+-$$extra}.txt || exit 1; \
 	done
 	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])' | \
@@ -118,7 +122,7 @@ release: ## write a new version wherever it is needed: make release VERSION=1.2.
 
 package: ## package the chart, with the registry in its container images, into build/
 	rm -rf build/chart && mkdir -p build/chart && cp -r charts/lookbook build/chart
-	sed -i '/^  \(service\|modelInit\):/,/registry:/s#registry: ""#registry: $(REGISTRY)#' build/chart/lookbook/values.yaml
+	sed -i '/^  \(service\|modelInit\|spark\):/,/registry:/s#registry: ""#registry: $(REGISTRY)#' build/chart/lookbook/values.yaml
 	helm package build/chart/lookbook --destination build
 
 login: ## log in to the registry: make login REGISTRY_USER=..., with REGISTRY_PASSWORD in the environment
@@ -128,6 +132,7 @@ login: ## log in to the registry: make login REGISTRY_USER=..., with REGISTRY_PA
 push: package ## build the container images for amd64 and arm64; push them and the chart
 	$(BUILDX) --tag $(REGISTRY)/lookbook:$(CURRENT) .
 	$(BUILDX) --tag $(REGISTRY)/lookbook-model-init:$(CURRENT) --file model-init/Dockerfile .
+	$(BUILDX) --tag $(REGISTRY)/lookbook-spark:$(CURRENT) --file spark/Dockerfile .
 	helm push build/lookbook-$(CURRENT).tgz oci://$(REGISTRY)/charts
 
 clean: ## remove the environments and what was built

@@ -17,8 +17,9 @@ BEFORE = {
     "charts/lookbook/Chart.yaml": r"(?:\nversion|\nappVersion): ",
     "Dockerfile": r"ARG VERSION=",
     "model-init/Dockerfile": r"ARG VERSION=",
+    "spark/Dockerfile": r"ARG VERSION=",
 }
-IMAGE = r"\blookbook(?:-model-init)?:"
+IMAGE = r"\blookbook(?:-model-init|-spark)?:"
 # Their versions are history.
 SKIPPED = {CHANGELOG, "tests/chart/values-0.1.0.yaml"}
 

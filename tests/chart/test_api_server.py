@@ -1,12 +1,11 @@
 """Installations and upgrades as an API server accepts them; tests/e2e tests what then runs."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.api_server import ApiServer, api_server
-from tests.support.chart import helm_template, tool
+from tests.support.api_server import ApiServer
+from tests.support.chart import helm_template
 from tests.support.checkouts import released
 from tests.support.places import CHART
 
@@ -18,23 +17,9 @@ NO_CRDS = ("--set", "monitoring.serviceMonitor=false,monitoring.alerts=false,htt
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    tool("helm")
-    with api_server(tmp_path_factory.mktemp("api")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def old_chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The chart as 0.1.0 released it."""
     return released(tmp_path_factory.mktemp("released"), "charts/lookbook") / "charts/lookbook"
-
-
-@pytest.fixture
-def namespace(server: ApiServer, request: pytest.FixtureRequest) -> str:
-    name = f"test-{abs(hash(request.node.nodeid))}"
-    server.run("kubectl", "create", "namespace", name)
-    return name
 
 
 def versions(server: ApiServer, namespace: str) -> dict[str, str]:

@@ -24,6 +24,8 @@ def test_every_container_is_restricted_and_has_requests_and_limits(values: list[
         assert context["readOnlyRootFilesystem"] is True, name
         assert context["allowPrivilegeEscalation"] is False, name
         assert context["capabilities"] == {"drop": ["ALL"]}, name
+        if name.endswith("batch-executor, executor"):
+            continue  # Spark adds its resources
         assert {"cpu", "memory"} <= set(container["resources"]["requests"]), name
         assert "memory" in container["resources"]["limits"], name
 

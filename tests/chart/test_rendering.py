@@ -72,7 +72,7 @@ def test_the_committed_rendering_is_current() -> None:
 
 
 def test_each_template_renders_one_object() -> None:
-    more = "autoscaling.enabled=true,backup.schedule=@daily,backup.existingClaim=any"
+    more = "autoscaling.enabled=true,backup.schedule=@daily,backup.existingClaim=any,batch.enabled=true"
     everything = helm_template("--values", CHART / "ci/all-values.yaml", "--set", more).stdout
     sources = Counter(line for line in everything.splitlines() if line.startswith("# Source: "))
     assert len(sources) > 25

@@ -100,6 +100,14 @@ def test_images_of_a_folder_are_stored(jobs: Jobs, folder: Path, store: SqliteSt
     assert all(kept and kept.kind == "pixels" for kept in (store.input(item.id) for item in found))
 
 
+def test_rejects_are_listed_if_there_is_no_folder_for_them(jobs: Jobs, folder: Path) -> None:
+    images = read_source(jobs.session, str(folder))
+    summary = jobs.run.store(images, images.count(), "spring", None, lambda counts: None)
+    (reject,) = map(json.loads, summary.listed)
+    assert (reject["path"], reject["code"]) == (str(folder / "broken.png"), "invalid_image")
+    assert not jobs.rejects.exists()
+
+
 def test_the_same_job_again_changes_nothing(jobs: Jobs, folder: Path, store: SqliteStore) -> None:
     jobs.store(folder)
     before = walk(store, 100)

@@ -19,12 +19,12 @@ class ApiServer:
     """A running server, as helm and kubectl use it."""
 
     def __init__(self, kubeconfig: Path) -> None:
-        self._environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+        self.environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
 
     def run(self, *command: object, ok: bool = True) -> str:
         """The output of helm or kubectl; fails if the command fails."""
         arguments = [str(part) for part in command]
-        result = subprocess.run(arguments, env=self._environment, capture_output=True, text=True, timeout=120)
+        result = subprocess.run(arguments, env=self.environment, capture_output=True, text=True, timeout=120)
         assert not ok or result.returncode == 0, f"{arguments}:\n{result.stdout}{result.stderr}"
         return result.stdout + result.stderr
 

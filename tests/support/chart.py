@@ -13,6 +13,7 @@ from tests.support.places import CHART
 from tests.support.requirements import lacking
 
 Object = dict[str, Any]
+BATCH_TEMPLATES = ("job.yaml", "executor.yaml")
 
 
 def tool(name: str) -> str:
@@ -31,10 +32,12 @@ def helm_template(
 
 
 def render(*arguments: object, chart: Path = CHART, release: str = "lookbook") -> list[Object]:
-    """The objects that the chart renders."""
+    """The objects that the chart renders, and those that `lookbook batch` and Spark make of its templates."""
     result = helm_template(*arguments, chart=chart, release=release)
     assert result.returncode == 0, result.stderr
-    return [item for item in yaml.safe_load_all(result.stdout) if item]
+    items = [item for item in yaml.safe_load_all(result.stdout) if item]
+    maps = [item["data"] for item in items if item["kind"] == "ConfigMap"]
+    return items + [yaml.safe_load(data[name]) for data in maps for name in BATCH_TEMPLATES if name in data]
 
 
 def pod_templates(items: list[Object]) -> Iterator[tuple[str, Object]]:

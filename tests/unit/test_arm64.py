@@ -10,7 +10,7 @@ import pytest
 from tests.support.places import ROOT
 
 LOCKS = ["requirements.txt", "model-init/requirements.txt"]
-DOCKERFILES = ["Dockerfile", "model-init/Dockerfile"]
+DOCKERFILES = ["Dockerfile", "model-init/Dockerfile", "spark/Dockerfile"]
 
 
 @pytest.mark.parametrize("lock", LOCKS)

@@ -69,7 +69,7 @@ def test_the_packaged_chart_pulls_from_the_registry(checkout: Path) -> None:
     assert package.name == f"lookbook-{lookbook.__version__}.tgz"
     values = subprocess.run(["helm", "show", "values", package], capture_output=True, text=True, check=True).stdout
     plain = default_values()["images"]
-    ours = {name: {**plain[name], "registry": "registry.example"} for name in ("service", "modelInit")}
+    ours = {name: {**plain[name], "registry": "registry.example"} for name in ("service", "modelInit", "spark")}
     assert yaml.safe_load(values)["images"] == {**plain, **ours}
 
 

@@ -1,14 +1,19 @@
 """Batch jobs, on both stores."""
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 import pytest
+from click.testing import CliRunner
+from lookbook.cli.main import main
 from lookbook.job import Job, now
 from lookbook.prediction import Prediction, first_id, sort_key
 from lookbook.store import DayFrame, Entry, Input, Store
+from lookbook.store.sqlite import SqliteStore
 
 from tests.support.predictions import fill, made_at, walk
 from tests.support.running import until
@@ -110,3 +115,16 @@ def test_a_job_of_a_day_that_is_closed_renews_its_frame(store: Store) -> None:
     # By a server that had read the samples before.
     store.put_frame(day, DayFrame(b"scores", b"ids"), int((now().timestamp() - 5) * 1e6))
     assert store.frames(day.model_name, day.model_version, day.day, day.day) == {}
+
+
+def test_jobs_are_listed(tmp_path: Path) -> None:
+    path = str(tmp_path / "store.sqlite")
+    with closing(SqliteStore(path, lambda _: None)) as store:
+        store.start_job(Job("spring 2026", START, "digest", 20))
+    result = CliRunner(env={"LOOKBOOK_SQLITE_PATH": path}).invoke(main, ["batch", "list"])
+    assert result.exit_code == 0
+    started = START.astimezone().isoformat(" ", "seconds")
+    assert [line.split() for line in result.output.splitlines()] == [
+        ["job", "started", "images", "bundle"],
+        ["spring", "2026", *started.split(), "20", "digest"],
+    ]

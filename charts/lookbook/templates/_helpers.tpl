@@ -70,6 +70,40 @@ pullSecrets:
 {{- end }}
 {{- end }}
 
+{{- /* The init container that pulls the model into the volume `model` and verifies it. */ -}}
+{{- define "lookbook.modelInit" -}}
+- name: model-init
+  image: {{ (include "lookbook.images" . | fromYaml).modelInit }}
+  args:
+    - pull
+    - --source={{ if .Values.model.existingClaim }}/volume{{ else }}http://{{ include "lookbook.fullname" . }}-models:8080{{ end }}
+    - --name={{ .Values.model.name }}
+    - --version={{ .Values.model.version }}
+    {{- with .Values.model.digest }}
+    - --digest={{ . }}
+    {{- end }}
+  securityContext:
+    allowPrivilegeEscalation: false
+    capabilities:
+      drop:
+        - ALL
+    readOnlyRootFilesystem: true
+  resources:
+    requests:
+      cpu: 50m
+      memory: 64Mi
+    limits:
+      memory: 128Mi
+  volumeMounts:
+    - name: model
+      mountPath: /model
+    {{- if .Values.model.existingClaim }}
+    - name: models
+      mountPath: /volume
+      readOnly: true
+    {{- end }}
+{{- end }}
+
 {{- /* Arguments: a pod block's securityContext, and the defaults for its keys. A key that is null is left out. */ -}}
 {{- define "lookbook.securityContext" -}}
 {{- $context := index . 1 }}

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from kubernetes.client import ApiClient, ApiException, AppsV1Api, Configuration, CoreV1Api
+from kubernetes.client import ApiClient, ApiException, AppsV1Api, BatchV1Api, Configuration, CoreV1Api
 from kubernetes.config import ConfigException, list_kube_config_contexts, load_kube_config
 from kubernetes.stream import stream
 from kubernetes.stream.ws_client import ERROR_CHANNEL, STDERR_CHANNEL, STDOUT_CHANNEL
@@ -51,9 +51,9 @@ class Serving:
 class Release:
     """An installation of the chart, seen with the permissions of the kubeconfig's user."""
 
-    def __init__(self, name: str, namespace: str | None, context: str | None) -> None:
-        self.name = name
-        with _in_one_line():
+    def __init__(self, release: str, namespace: str | None, context: str | None) -> None:
+        self.name = release
+        with in_one_line():
             contexts, current = list_kube_config_contexts()
             chosen = next((entry for entry in contexts if entry["name"] == context), current)
             self.namespace: str = namespace or chosen["context"].get("namespace") or "default"
@@ -61,29 +61,33 @@ class Release:
             configuration.retries = False  # each retry would print a warning
             load_kube_config(context=context, client_configuration=configuration)
             client = ApiClient(configuration)
-        self._core, self._apps = CoreV1Api(client), AppsV1Api(client)
+        self.core, self.batch, self._apps = CoreV1Api(client), BatchV1Api(client), AppsV1Api(client)
 
     def published(self) -> list[dict[str, Any]]:
         """The published bundles, as `model_init list` prints them."""
-        with _in_one_line():
+        with in_one_line():
             entries: list[dict[str, Any]] = json.loads(self._run([*_INIT, "list"]))
             return entries
 
     def publish(self, tar: IO[bytes], sent: Callable[[int], object]) -> str:
         """Send a packed bundle to the pod that holds the volume; returns the pod's message."""
         size = os.fstat(tar.fileno()).st_size
-        with _in_one_line():
+        with in_one_line():
             return self._run([*_INIT, "receive", "--bytes", str(size)], tar, sent)
 
     def serving(self) -> list[Serving]:
-        with _in_one_line():
+        with in_one_line():
             return [self._serving(pod) for pod in self._pods("service")]
+
+    def selector(self, component: str) -> str:
+        """Selects the pods or other objects of a component."""
+        return f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component={component}"
 
     def _serving(self, pod: Any) -> Serving:
         name = pod.metadata.name
         port = pod.spec.containers[0].ports[0].container_port
         try:
-            text = self._core.connect_get_namespaced_pod_proxy_with_path(
+            text = self.core.connect_get_namespaced_pod_proxy_with_path(
                 f"{name}:{port}", self.namespace, "metrics", _request_timeout=TIMEOUT
             )
         except (ApiException, HTTPError) as error:
@@ -95,13 +99,10 @@ class Release:
         return Serving(name, "unknown: no model is loaded yet", "")
 
     def _pods(self, component: str) -> list[Any]:
-        listed = self._core.list_namespaced_pod(
-            self.namespace, label_selector=self._selector(component), _request_timeout=TIMEOUT
+        listed = self.core.list_namespaced_pod(
+            self.namespace, label_selector=self.selector(component), _request_timeout=TIMEOUT
         )
         return sorted(listed.items, key=lambda pod: pod.metadata.name)
-
-    def _selector(self, component: str) -> str:
-        return f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component={component}"
 
     def _models_pod(self) -> str:
         for pod in self._pods("models"):
@@ -115,12 +116,12 @@ class Release:
             )
         raise ClusterError(
             f"release {self.name} in namespace {self.namespace} has no running models pod: check kubectl get pods "
-            f"--namespace {self.namespace} --selector {self._selector('models')}"
+            f"--namespace {self.namespace} --selector {self.selector('models')}"
         )
 
     def _own_claim(self) -> str | None:
         found = self._apps.list_namespaced_deployment(
-            self.namespace, label_selector=self._selector("service"), _request_timeout=TIMEOUT
+            self.namespace, label_selector=self.selector("service"), _request_timeout=TIMEOUT
         ).items
         volumes = [volume for deployment in found for volume in deployment.spec.template.spec.volumes or []]
         claims = [volume.persistent_volume_claim for volume in volumes if volume.name == "models"]
@@ -129,7 +130,7 @@ class Release:
     def _run(self, command: list[str], input: IO[bytes] | None = None, sent: Callable[[int], object] = id) -> str:
         """Run a command in the pod that holds the volume; returns its output."""
         socket = stream(
-            self._core.connect_get_namespaced_pod_exec,
+            self.core.connect_get_namespaced_pod_exec,
             self._models_pod(),
             self.namespace,
             container="models",
@@ -196,7 +197,8 @@ def _output(socket: Any) -> str:
 
 
 @contextmanager
-def _in_one_line() -> Iterator[None]:
+def in_one_line() -> Iterator[None]:
+    """Raises ClusterError for what may go wrong with a request."""
     try:
         yield
     except (ApiException, HTTPError, WebSocketException, ConfigException, OSError) as error:

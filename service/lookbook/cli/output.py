@@ -5,7 +5,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -57,6 +57,13 @@ def _readable(result: Result) -> dict[str, str]:
 def local_time(text: str) -> str:
     """A time in RFC 3339 as local time with its offset, to the second, which --since and --until accept."""
     return datetime.fromisoformat(text).astimezone().isoformat(" ", "seconds")
+
+
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    """Print a table whose columns are as wide as needed."""
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    for row in (head, *rows):
+        _print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def prepare_streams() -> None:

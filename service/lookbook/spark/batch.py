@@ -44,12 +44,16 @@ Progress = Callable[[Counter[str]], None]
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """`labels` counts this run's predictions; `before` is how many an earlier run of the job had stored."""
+    """`labels` counts this run's predictions; `before` is how many an earlier run of the job had stored.
+
+    `listed` has the rejects as JSON unless they were written to a folder.
+    """
 
     labels: Counter[str]
     rejects: int
     before: int
     seconds: float
+    listed: tuple[str, ...] = ()
 
 
 class _Counting(AccumulatorParam[Counter[str]]):
@@ -72,16 +76,20 @@ class Run:
         self._model, self._folder = model, folder
         self._limit = (writes_per_second or inf) / session.sparkContext.defaultParallelism
 
-    def store(self, images: DataFrame, total: int, name: str, rejects: str, progress: Progress) -> Summary:
-        """Store the predictions of the job `name`; write its rejects as JSON Lines into a folder."""
+    def store(self, images: DataFrame, total: int, name: str, rejects: str | None, progress: Progress) -> Summary:
+        """Store the predictions of the job `name`; write its rejects as JSON Lines into a folder, if there is one."""
         with closing(open_store(self._settings, lambda _: None)) as store:
             job, resumed = _start(store, Job(name, now(), self._model.digest, total))
         with _counting(self._session, progress) as counts:
             found = self._spread(images, total).mapInArrow(
                 partial(worker.to_store, self._plan(job, resumed), counts.add), _REJECTS
             )
-            found.write.mode("overwrite").json(rejects)
-        return counts.summary()
+            if rejects is None:
+                listed = tuple(row[0] for row in found.selectExpr("to_json(struct(*))").collect())
+            else:
+                listed = ()
+                found.write.mode("overwrite").json(rejects)
+        return replace(counts.summary(), listed=listed)
 
     def table(self, images: DataFrame, total: int, target: str, progress: Progress) -> Summary:
         """Write predictions and rejects as Parquet, slice by slice; skip the paths that `target` has already."""

@@ -1,10 +1,10 @@
 """`lookbook model list`: the bundles of a release. Tests: tests/unit/test_cluster.py."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import click
 
+from lookbook.cli import output
 from lookbook.cli.extras import extra
 from lookbook.cli.options import release_options
 
@@ -24,9 +24,9 @@ def list_(release: str, namespace: str | None, context: str | None) -> None:
             raise
         click.echo(str(error))
     else:
-        _print_table(("published", "digest", "bytes", "created"), rows)
+        output.table(("published", "digest", "bytes", "created"), rows)
     click.echo()
-    _print_table(("pod", "serves", "digest"), pods)
+    output.table(("pod", "serves", "digest"), pods)
 
 
 def _row(entry: dict[str, Any]) -> tuple[str, ...]:
@@ -34,9 +34,3 @@ def _row(entry: dict[str, Any]) -> tuple[str, ...]:
     if "error" in entry:
         return (bundle, f"damaged: {entry['error']}", "", "")
     return (bundle, entry["digest"], str(entry["bytes"]), str(entry["created_at"] or ""))
-
-
-def _print_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
-    for row in (head, *rows):
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

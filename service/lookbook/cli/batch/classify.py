@@ -1,4 +1,7 @@
-"""`lookbook batch`: images by the million, on Spark."""
+"""`lookbook batch classify`: on this machine, or with a release on Kubernetes.
+
+Tests: tests/spark/test_batch.py, tests/chart/test_cluster_jobs.py.
+"""
 
 import os
 import sys
@@ -7,12 +10,14 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from shlex import quote
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lookbook.cli import output
 from lookbook.cli.extras import extra
+from lookbook.cli.options import release_options
 from lookbook.errors import LookbookError
 from lookbook.job import REJECTED
 from lookbook.model.bundle import find_bundle, read_bundle
@@ -31,15 +36,7 @@ def _pairs(_context: click.Context, _parameter: click.Parameter, values: tuple[s
     return dict(value.split("=", 1) for value in values)
 
 
-@click.group()
-def batch() -> None:
-    """Classify many images at once, on Spark.
-
-    Spark takes half a minute to start. For fewer than about ten thousand images, `lookbook classify` is faster.
-    """
-
-
-@batch.command()
+@click.command()
 @click.argument("source")
 @click.option("--job", metavar="NAME", help="Store the predictions as a job with this name.")
 @click.option(
@@ -51,7 +48,11 @@ def batch() -> None:
     type=click.Path(path_type=Path),
     help="Model bundle.  [default: that of LOOKBOOK_MODEL]",
 )
-@click.option("--rejects", metavar="FOLDER", help="Where to list images that cannot be read.  [default: NAME-rejects]")
+@click.option(
+    "--rejects",
+    metavar="FOLDER",
+    help="Where to list images that cannot be read; - prints the list.  [default: NAME-rejects; - on a cluster]",
+)
 @click.option(
     "--writes-per-second",
     metavar="N",
@@ -59,6 +60,10 @@ def batch() -> None:
     help="Maximum number of predictions to store per second.",
 )
 @click.option("--conf", metavar="KEY=VALUE", multiple=True, callback=_pairs, help="Spark setting. Can be repeated.")
+@click.option("--on-cluster", is_flag=True, help="Run the job with a release on Kubernetes, with its model and store.")
+@click.option("--executors", metavar="N", type=click.IntRange(1), help="Number of pods that classify.  [default: 2]")
+@click.option("--volume", metavar="CLAIM", help="PersistentVolumeClaim with the images; SOURCE is a path in it.")
+@release_options
 def classify(
     source: str,
     job: str | None,
@@ -67,6 +72,10 @@ def classify(
     rejects: str | None,
     writes_per_second: int | None,
     conf: dict[str, str],
+    on_cluster: bool,
+    executors: int | None,
+    volume: str | None,
+    **release: str | None,
 ) -> None:
     """Classify the images of SOURCE.
 
@@ -75,9 +84,34 @@ def classify(
 
     With --job, predictions go into the store that the LOOKBOOK_* environment variables name. If the job is stopped,
     run the same command again: it classifies the rest, and each image gets one prediction.
+
+    With --on-cluster, the command follows the log of the job, which goes on if you press Ctrl-C. Run the same command
+    to follow it again, and `lookbook batch stop` to end it.
     """
-    if bool(job) == bool(parquet):
+    if on_cluster:
+        if not job or parquet or bundle:
+            raise click.UsageError("--on-cluster needs --job NAME, and cannot be used with --parquet or --bundle")
+        options = [f"--rejects={rejects or '-'}", *(f"--conf={key}={value}" for key, value in conf.items())]
+        if writes_per_second:
+            options.append(f"--writes-per-second={writes_per_second}")
+        _on_cluster(job, source, volume, executors or 2, options, release)
+    elif executors or volume:
+        raise click.UsageError("--executors and --volume need --on-cluster")
+    elif bool(job) == bool(parquet):
         raise click.UsageError("give either --job NAME, to store the predictions, or --parquet FOLDER")
+    else:
+        _with_session(source, job, parquet, bundle, rejects, writes_per_second, conf)
+
+
+def _with_session(
+    source: str,
+    job: str | None,
+    parquet: str | None,
+    bundle: Path | None,
+    rejects: str | None,
+    writes_per_second: int | None,
+    conf: dict[str, str],
+) -> None:
     settings = Settings.from_environment(os.environ)
     with extra("spark", "pyspark", "pyarrow", "pandas"):
         from lookbook.spark import batch as jobs
@@ -94,7 +128,8 @@ def classify(
             run = jobs.Run(session, settings, model, folder, writes_per_second)
             with _progress(total) as progress:
                 if job:
-                    summary = run.store(images, total, job, rejects or f"{job}-rejects", progress)
+                    target = rejects or f"{job}-rejects"
+                    summary = run.store(images, total, job, None if target == "-" else target, progress)
                 else:
                     summary = run.table(images, total, str(parquet), progress)
             cpus = session.sparkContext.defaultParallelism
@@ -105,6 +140,8 @@ def classify(
 
 
 def _print_summary(summary: "Summary", cpus: int) -> None:
+    for reject in summary.listed:
+        print(reject)
     done = sum(summary.labels.values())
     for label, count in summary.labels.most_common():
         print(f"{label}  {count}")
@@ -114,6 +151,26 @@ def _print_summary(summary: "Summary", cpus: int) -> None:
         f"classified: {done}, rejected: {summary.rejects}, in {summary.seconds:.0f} s; "
         f"{done / summary.seconds / cpus:.1f} images per second per CPU"
     )
+
+
+def _on_cluster(
+    job: str, source: str, volume: str | None, executors: int, options: list[str], release: dict[str, Any]
+) -> None:
+    with extra("k8s", "kubernetes"):
+        from lookbook.cli.cluster import Release
+        from lookbook.cli.cluster_jobs import ClusterJobs
+    if not volume and "://" not in source:
+        raise click.UsageError("--on-cluster needs --volume CLAIM, or a URL such as hdfs://namenode:8020/images")
+    jobs = ClusterJobs(Release(**release))
+    started = jobs.start(job, source, volume, executors, options)
+    try:
+        output.complain(f"job {job} is running{'' if started else ' already'}")
+        jobs.follow(job, click.echo, output.complain)
+    except KeyboardInterrupt:
+        output.complain(
+            f"job {job} goes on: `lookbook batch stop {quote(job)}` ends it, and the same command follows it again"
+        )
+        raise
 
 
 @contextmanager
@@ -142,6 +199,7 @@ class _Lines:
     def __init__(self, total: int) -> None:
         self._total = total
         self._started = self._reported = time.monotonic()
+        output.complain(f"{total} images")
 
     def report(self, counts: Counter[str]) -> None:
         now = time.monotonic()
