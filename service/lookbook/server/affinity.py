@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 _INTERVAL_SECONDS = 0.25
@@ -46,11 +47,13 @@ def keep_together(number: int) -> None:
 
 def move(cpus: Collection[int]) -> None:
     """Let all threads of this process run on these CPUs only."""
-    for task in Path("/proc/self/task").iterdir():
-        try:
-            os.sched_setaffinity(int(task.name), cpus)
-        except ProcessLookupError:
-            continue  # the thread has just ended
+    moved: set[int] = set()
+    # Meanwhile, threads that have not been moved yet may start others.
+    while new := {int(task.name) for task in Path("/proc/self/task").iterdir()} - moved:
+        for task in new:
+            with suppress(ProcessLookupError):  # the thread has just ended
+                os.sched_setaffinity(task, cpus)
+        moved |= new
 
 
 def _rebalance(allowed: frozenset[int], home: int | None) -> None:
