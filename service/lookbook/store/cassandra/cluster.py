@@ -12,7 +12,6 @@ from cassandra.connection import ConnectionException
 from cassandra.io.libevreactor import LibevConnection
 from cassandra.policies import (
     ConstantReconnectionPolicy,
-    ConstantSpeculativeExecutionPolicy,
     DCAwareRoundRobinPolicy,
     SimpleConvictionPolicy,
 )
@@ -21,6 +20,7 @@ from cassandra.query import tuple_factory
 
 from lookbook.settings import Settings
 from lookbook.store import TIMEOUT_SECONDS
+from lookbook.store.cassandra.hedging import Hedging
 
 # Everything that a call of the driver raises. ErrorMessage: server errors without an exception class of their own.
 DRIVER_ERRORS = (DriverException, NoHostAvailable, ConnectionException, ErrorMessage, OSError)
@@ -34,7 +34,6 @@ CONDITIONAL = "conditional"
 # How long a node may take before the next one is asked, too, in seconds.
 _NEXT_NODE_SECONDS = 0.2
 _NEXT_NODE_SECONDS_IF_CONDITIONAL = 0.6
-_NEXT_NODES = 2
 
 
 def open_cluster(settings: Settings, timeout: float = TIMEOUT_SECONDS) -> Cluster:
@@ -94,7 +93,7 @@ def _profile(settings: Settings, timeout: float, next_node: float) -> ExecutionP
         consistency_level=ConsistencyLevel.LOCAL_QUORUM,
         serial_consistency_level=ConsistencyLevel.LOCAL_SERIAL,
         request_timeout=timeout,
-        speculative_execution_policy=ConstantSpeculativeExecutionPolicy(next_node, _NEXT_NODES),
+        speculative_execution_policy=Hedging(next_node),
         row_factory=tuple_factory,
     )
 
