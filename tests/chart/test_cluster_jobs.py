@@ -136,7 +136,7 @@ def test_an_interrupted_command_leaves_the_job_which_can_be_followed_and_stopped
         command.process.send_signal(signal.SIGINT)
         code, _, errors = command.ended()
     assert code == 130
-    assert "job Spring 2026 goes on: `lookbook batch stop 'Spring 2026'` ends it" in errors
+    assert "to end it, run `lookbook batch stop 'Spring 2026'`" in errors
     _, output = release.run("list", "--on-cluster")
     (line,) = output.splitlines()[1:]
     assert (line[: len("Spring 2026")], line.split()[-2:]) == ("Spring 2026", ["running", "shop"])

@@ -223,6 +223,8 @@ def test_a_version_without_predictions_is_an_error(service: Service) -> None:
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "the server has no sampled predictions of fashion-mnist-mlp/nope from" in ended.stderr
     assert ended.stderr.endswith("; it has those of fashion-mnist-mlp/2.2.0\n")
+    ended = run(service, "evaluate", "--model-version", "2.2.0", "--until", "2020-01-31")
+    assert ended.stderr.endswith(" to 2020-01-31; check --since and --until\n")
 
 
 def test_a_day_is_required() -> None:

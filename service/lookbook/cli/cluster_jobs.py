@@ -125,8 +125,8 @@ class ClusterJobs:
             ).items
         if not maps:
             raise ClusterError(
-                f"release {self._release.name} in namespace {self._release.namespace} runs no batch jobs: check "
-                "--release and --namespace, and set batch.enabled=true with helm upgrade"
+                f"release {self._release.name} in namespace {self._release.namespace} cannot run batch jobs: check "
+                "--release and --namespace, or set batch.enabled=true with helm upgrade"
             )
         template: dict[str, Any] = yaml.safe_load(maps[0].data["job.yaml"])
         return template

@@ -46,11 +46,12 @@ def evaluate(url: str, token: str | None, as_json: bool, **query: Any) -> None:
 def _check_versions(found: Mapping[str, Any]) -> None:
     """Raises LookbookError for a version without predictions, because its name may be wrong."""
     known = list(map(_name, found["models"]))
+    advice = f"it has those of {', '.join(known)}" if known else "check --since and --until"
     for version in _versions(found):
         if version not in known:
             raise LookbookError(
                 f"the server has no sampled predictions of {version} from {found['since']} to {found['until']}; "
-                f"it has those of {', '.join(known) or 'no model'}"
+                f"{advice}"
             )
 
 

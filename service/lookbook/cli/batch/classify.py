@@ -51,7 +51,7 @@ def _pairs(_context: click.Context, _parameter: click.Parameter, values: tuple[s
 @click.option(
     "--rejects",
     metavar="FOLDER",
-    help="Where to list images that cannot be read; - prints the list.  [default: NAME-rejects; - on a cluster]",
+    help="Where to list images that cannot be read; - prints the list.  [default: NAME-rejects; with --on-cluster: -]",
 )
 @click.option(
     "--writes-per-second",
@@ -85,8 +85,8 @@ def classify(
     With --job, predictions go into the store that the LOOKBOOK_* environment variables name. If the job is stopped,
     run the same command again: it classifies the rest, and each image gets one prediction.
 
-    With --on-cluster, the command follows the log of the job, which goes on if you press Ctrl-C. Run the same command
-    to follow it again, and `lookbook batch stop` to end it.
+    With --on-cluster, the command shows the log of the job. If you press Ctrl-C, the job keeps running: run the same
+    command to follow it again, or `lookbook batch stop` to end it.
     """
     if on_cluster:
         if not job or parquet or bundle:
@@ -168,7 +168,8 @@ def _on_cluster(
         jobs.follow(job, click.echo, output.complain)
     except KeyboardInterrupt:
         output.complain(
-            f"job {job} goes on: `lookbook batch stop {quote(job)}` ends it, and the same command follows it again"
+            f"job {job} keeps running: to follow it again, run the same command; to end it, run "
+            f"`lookbook batch stop {quote(job)}`"
         )
         raise
 

@@ -12,7 +12,7 @@ from lookbook.cli.options import release_options
 def stop(name: str, release: str, namespace: str | None, context: str | None) -> None:
     """Stop the job NAME that a release runs on Kubernetes.
 
-    What it has stored stays. To go on, start the job again with `lookbook batch classify`.
+    What it has stored is kept. To continue, start the job again with `lookbook batch classify`.
     """
     with extra("k8s", "kubernetes"):
         from lookbook.cli.cluster import Release
