@@ -18,6 +18,7 @@ E2E_install = tests/e2e/test_install.py tests/e2e/test_more_nodes.py tests/e2e/t
 E2E_faults = tests/e2e/test_faults.py
 E2E_operation = tests/e2e/test_operation.py tests/e2e/test_skaffold.py
 E2E_docs = tests/e2e/test_docs.py tests/e2e/test_external.py
+E2E_spark = tests/e2e/test_spark.py
 E2E_all = tests/e2e
 
 .PHONY: setup help run test lint actionlint bench peers pages acceptance acceptance-photos quality exports reference docs screenshots cassandra clients images spark-image load rendered \
@@ -94,8 +95,8 @@ load: ## load the container images and Cassandra's into a kind cluster
 rendered: ## render the chart's defaults into k8s/rendered.yaml
 	helm template lookbook charts/lookbook > k8s/rendered.yaml
 
-e2e: $(VENV)/testing ## test on the cluster that kubectl points to, with the container images loaded: make e2e E2E=smoke|install|faults|operation|docs
-	E2E=$(or $(E2E),all) $(VENV)/bin/python -m pytest --verbose $(or $(E2E_$(or $(E2E),all)),$(error no tests named $(E2E): E2E must be smoke, install, faults, operation, or docs))
+e2e: $(VENV)/testing ## test on the cluster that kubectl points to, with the container images loaded: make e2e E2E=smoke|install|faults|operation|docs|spark
+	E2E=$(or $(E2E),all) $(VENV)/bin/python -m pytest --verbose $(or $(E2E_$(or $(E2E),all)),$(error no tests named $(E2E): E2E must be smoke, install, faults, operation, docs, or spark))
 
 power-loss: $(VENV)/testing ## cut the power of three Cassandra nodes and count what is lost (needs root, Docker, xfsprogs, and helm)
 	POWER=required $(VENV)/bin/python -m pytest --verbose tests/server/test_power_loss.py

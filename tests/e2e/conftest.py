@@ -14,7 +14,7 @@ from tests.support.places import CHART, ROOT
 
 LOGS = ROOT / "e2e-logs"
 RESULTS = Path(__file__).parent / "results"
-GROUPS = ("smoke", "install", "faults", "operation", "docs")
+GROUPS = ("smoke", "install", "faults", "operation", "docs", "spark")
 _clusters: list[Cluster] = []
 _took: dict[str, tuple[str, float]] = {}
 

@@ -1,6 +1,5 @@
 """Three Cassandra nodes under load, while nodes and pods fail or restart."""
 
-import base64
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -36,8 +35,7 @@ def restarts(cluster: Cluster) -> dict[str, int]:
 def test_three_nodes_hold_three_copies(cluster: Cluster) -> None:
     assert len({pod.spec.node_name for pod in cluster.pods("cassandra")}) == NODES
     until(lambda: "is up to date" in cluster.schema_log(), 60)
-    secret = cluster.core.read_namespaced_secret(f"{RELEASE}-cassandra-admin", cluster.namespace)
-    login = [f"--{name}={base64.b64decode(secret.data[name]).decode()}" for name in ("username", "password")]
+    login = [f"--{name}={cluster.secret(f'{RELEASE}-cassandra-admin', name)}" for name in ("username", "password")]
     query = "SELECT JSON keyspace_name, replication FROM system_schema.keyspaces"
     output = cluster.kubectl("exec", f"{RELEASE}-cassandra-0", "--", "cqlsh", *login, "-e", query)
     for keyspace in ("lookbook", "system_auth"):

@@ -1,5 +1,6 @@
 """The cluster that kubectl points to, as the tests use it."""
 
+import base64
 import json
 import os
 import subprocess
@@ -170,10 +171,16 @@ class Cluster:
     @contextmanager
     def shared_models(self, name: str) -> Iterator[None]:
         """A claim that all pods can mount, with this checkout's bundles; k8s/kind.yaml mounts them into each worker."""
+        with self.shared_folder(name, "/models"):
+            yield
+
+    @contextmanager
+    def shared_folder(self, name: str, folder: str) -> Iterator[None]:
+        """A claim that all pods can mount, with a folder that each worker has."""
         volume = f"{self.namespace}-{name}"
         both = {"accessModes": ["ReadOnlyMany"], "storageClassName": ""}
         claim = {"name": name, "namespace": self.namespace}
-        path = {"path": "/models", "type": "Directory"}
+        path = {"path": folder, "type": "Directory"}
         self.core.create_persistent_volume(
             {
                 "metadata": {"name": volume},
@@ -195,6 +202,9 @@ class Cluster:
 
     def scale(self, target: str, replicas: int) -> None:
         self.kubectl("scale", target, f"--replicas={replicas}")
+
+    def secret(self, name: str, key: str) -> str:
+        return base64.b64decode(self.core.read_namespaced_secret(name, self.namespace).data[key]).decode()
 
     def delete_schema_job(self) -> None:
         """Delete the schema Job, so that the next upgrade starts a new one."""

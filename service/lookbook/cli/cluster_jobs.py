@@ -1,6 +1,6 @@
 """The batch jobs of a release, each a Job of Kubernetes whose pod is Spark's driver.
 
-Tests: tests/chart/test_cluster_jobs.py.
+Tests: tests/chart/test_cluster_jobs.py, tests/e2e/test_spark.py.
 """
 
 import re
