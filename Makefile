@@ -52,7 +52,7 @@ clients: $(CLIENTS)/clients ## install the public clients of /v2, for the tests
 bench: $(VENV)/testing ## measure requests, CPU time, and memory (needs wrk)
 	$(VENV)/bin/python -m benchmarks.bench
 
-peers: $(VENV)/testing $(PEERS:%=.venv-peers/%/peer) $(if $(shell command -v go),.venv-peers/vegeta) ## compare with other servers (needs wrk, and Go for one column)
+peers: $(VENV)/testing $(PEERS:%=.venv-peers/%/peer) $(if $(shell command -v go),.venv-peers/vegeta) ## compare with other servers (needs wrk, and Go for the columns at half rate)
 	$(VENV)/bin/python -m benchmarks.peers --behavior
 
 pages: $(VENV)/testing ## measure the cost of a page at 1,000 and at 1,000,000 rows

@@ -408,10 +408,10 @@ def test_a_bad_flip_is_refused(app: Flask, name: str, value: object) -> None:
     [
         ("evaluations?since=yesterday", "since must be a day such as 2026-01-31"),
         ("evaluations?since=2026-02-30", "since must be a day"),
-        ("evaluations?since=2026-02-01&until=2026-01-01", "since must be on or before until"),
+        ("evaluations?since=2026-02-01&until=2026-01-01", "before until, and not after it"),
         ("evaluations?since=9999-01-01", "since is in the future"),
         ("evaluations?" + "model_version=1.0.0&" * 11, "model_version can be given at most 10 times"),
-        ("evaluations?since=2026-01-01&until=2026-06-01", "by at most 91 days"),
+        ("evaluations?since=2026-01-01&until=2026-06-01", "at most 91 days before until"),
         ("evaluations?as_of=2026-01-01", "as_of must be an RFC 3339 time"),
         ("evaluations?model_version=", "model_version must be a string of 1 to 100 characters"),
         ("evaluations?model_version=model/", "model_version must be a version such as"),

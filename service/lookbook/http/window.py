@@ -27,7 +27,7 @@ def read_window(arguments: MultiDict[str, str]) -> Window:
     if since > until and "until" not in arguments:
         raise InvalidRequest("since is in the future: give a day that has begun, in UTC")
     if not 0 <= until - since < MAX_DAYS:
-        raise InvalidRequest(f"since must be on or before until, by at most {MAX_DAYS - 1} days")
+        raise InvalidRequest(f"since must be at most {MAX_DAYS - 1} days before until, and not after it")
     since = max(since, first_whole_day(components().settings.retention))
     return Window(*read_model(arguments.get("model_version")), since, until)
 

@@ -80,7 +80,7 @@ def classify(
     """Classify the images of SOURCE.
 
     SOURCE is a folder, a glob such as 'shop/*/front.jpg', a .txt file with one path per line, a .parquet file or
-    folder with the column path and, optionally, content, or a URL such as hdfs://namenode:8020/images.
+    folder with the column path and optionally content, or a URL such as hdfs://namenode:8020/images.
 
     With --job, predictions go into the store that the LOOKBOOK_* environment variables name. If the job is stopped,
     run the same command again: it classifies the rest, and each image gets one prediction.
