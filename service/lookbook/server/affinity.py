@@ -2,8 +2,8 @@
 
 The threads share Python's global lock. Passing it between CPUs doubles the CPU time of a request (`make bench`: 2.3 ms
 instead of 1.2 ms), so a worker keeps its threads together, on the CPU that other processes use least. While others keep
-every CPU busy, it lets them run anywhere: on one crowded CPU, threads that wait for the lock and for the CPU at once
-switch two to three times as often (`make peers`: 2.1 ms instead of 1.4 ms on Cassandra, at half the rate).
+every CPU busy, it lets them run anywhere: on one crowded CPU, threads wait for the lock and for the CPU at once, and
+switch more often.
 """
 
 import os
