@@ -20,7 +20,7 @@ _ATTEMPTS = 4  # of a task; a local session would give up after the first
 
 @contextmanager
 def open_session(name: str, options: dict[str, str]) -> Iterator[SparkSession]:
-    """A session on this machine's CPUs, or on the master that `options` or spark-defaults.conf name.
+    """A session on this machine's CPUs, or on the master that `options` name.
 
     Raises LookbookError if Java is missing or the session cannot start.
     """
