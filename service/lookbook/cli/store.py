@@ -24,9 +24,7 @@ def opened_store(create: bool = False) -> Iterator[Store]:
             f"{settings.sqlite_path} does not exist: set LOOKBOOK_SQLITE_PATH to the file of the server, "
             "or LOOKBOOK_STORE=cassandra and LOOKBOOK_CASSANDRA_*"
         )
-    # Errors say what a person needs to know; the stores' logs are for servers.
-    logging.disable(logging.CRITICAL)
-    with closing(open_store(settings, lambda _: None)) as store:
+    with _quiet(), closing(open_store(settings, lambda _: None)) as store:
         deadline = time.monotonic() + _REACH_SECONDS
         while not store.status().reached:
             if time.monotonic() > deadline:
@@ -35,3 +33,13 @@ def opened_store(create: bool = False) -> Iterator[Store]:
                 )
             time.sleep(0.1)
         yield store
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without logs: errors say what a person needs to know, and the stores' logs are for servers."""
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
