@@ -1,6 +1,6 @@
 """Measures whether reported intervals cover the accuracy on photographs: `make acceptance-photos PHOTOS=FOLDER`.
 
-Each photograph of people whom training has never seen is classified once. For each seed, the predictions get new IDs,
+Each photograph by a contributor never seen in training is classified once. For each seed, the predictions get new IDs,
 spread over 60 buckets; a script judges them in the order that the service asks for.
 """
 

@@ -49,9 +49,9 @@ def review() -> None:
 def export(url: str, token: str | None, limit: int, images: Path | None, **query: str | None) -> None:
     """Print the predictions to judge next as CSV.
 
-    They come in the order of review. Judge them from the first line on. If you skip one, the judgments of later ones
-    that were made on the same day do not count until it is judged. Write what the image shows into the column label;
-    it may be a label that the model does not know. If nobody can tell, write unclear into the column verdict.
+    They come in the order of review. Judge them from the first line on. If you skip one, judgments of the predictions
+    after it that are from the same day do not count until it is judged. Write what the image shows into the column
+    label; it may be a label that the model does not know. If nobody can tell, write unclear into the column verdict.
 
     The model's label is left out, so that it influences nobody.
     """

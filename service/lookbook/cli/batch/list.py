@@ -15,7 +15,8 @@ from lookbook.cli.options import release_options
 def list_(on_cluster: bool, release: str, namespace: str | None, context: str | None) -> None:
     """List the jobs whose predictions are in the store, newest first.
 
-    LOOKBOOK_* environment variables name the store. With --on-cluster, jobs that ended are listed for a week.
+    LOOKBOOK_* environment variables name the store. With --on-cluster, jobs are listed for a week after they complete
+    or fail.
     """
     if not on_cluster:
         # Imported here: the other commands start faster without it.
