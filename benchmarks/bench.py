@@ -1,12 +1,11 @@
 """Measures what a request costs: `python -m benchmarks.bench`, or `make bench`."""
 
 import argparse
-import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from lookbook.model.bundle import read_bundle
@@ -18,8 +17,8 @@ from lookbook.settings import Settings
 from benchmarks import table
 from benchmarks.cases import SMALL, Case, Sample, cases
 from benchmarks.errors import BenchmarkError
-from benchmarks.keyspace import keyspace, unreachable
-from benchmarks.load import Body, drive, soak, write_body
+from benchmarks.keyspace import stores
+from benchmarks.load import Body, check_wrk, drive, soak, write_body
 from benchmarks.machine import machine
 from benchmarks.server import Server, serve
 
@@ -93,17 +92,10 @@ def _served(case: Case) -> Iterator[tuple[Server, Body]]:
 
 
 def _run(options: argparse.Namespace) -> None:
-    if not shutil.which("wrk"):
-        raise BenchmarkError("wrk is not installed; on Debian: apt install wrk")
+    check_wrk()
     print(f"{machine()}\n")
-    with ExitStack() as stack:
-        stores = ["sqlite"]
-        if reason := unreachable():
-            print(f"without cassandra: {reason}\n")
-        else:
-            stack.enter_context(keyspace(_KEYSPACE))
-            stores.append("cassandra")
-        selected = cases(stores, options.only)
+    with stores(_KEYSPACE, lambda line: print(f"{line}\n")) as measured:
+        selected = cases(measured, options.only)
         if options.soak:
             print_memory([case for case in selected if case.sample == SMALL and case.thumbnails], options.soak)
         else:

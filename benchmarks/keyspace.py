@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from cassandra.cluster import Session
@@ -48,6 +48,17 @@ def keyspace(name: str) -> Iterator[tuple[Settings, Session]]:
             _drop(session, name)
     finally:
         cluster.shutdown()
+
+
+@contextmanager
+def stores(name: str, complain: Callable[[str], object]) -> Iterator[list[str]]:
+    """The stores that can be measured; Cassandra has this keyspace. Complains if there is no Cassandra."""
+    if reason := unreachable():
+        complain(f"without cassandra: {reason}")
+        yield ["sqlite"]
+        return
+    with keyspace(name):
+        yield ["sqlite", "cassandra"]
 
 
 def _drop(session: Session, name: str) -> None:

@@ -1,6 +1,7 @@
 """Load from wrk, which posts one image over a few connections as fast as the service responds."""
 
 import json
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -38,6 +39,12 @@ class Body:
     content_type: str
     path: str = "/v1/predictions"
     status: int = 201
+
+
+def check_wrk() -> None:
+    """Raises BenchmarkError if wrk is not installed."""
+    if not shutil.which("wrk"):
+        raise BenchmarkError("wrk is not installed; on Debian: apt install wrk")
 
 
 def write_body(image: Path, file: Path) -> Body:

@@ -1,7 +1,6 @@
 """Compares Lookbook with other servers: `python -m benchmarks.peers`, or `make peers`."""
 
 import argparse
-import shutil
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -9,7 +8,8 @@ from contextlib import ExitStack
 
 from benchmarks.cases import PHOTO, SMALL, Sample
 from benchmarks.errors import BenchmarkError
-from benchmarks.keyspace import keyspace, unreachable
+from benchmarks.keyspace import stores
+from benchmarks.load import check_wrk
 from benchmarks.machine import machine
 from benchmarks.peers import behavior, report
 from benchmarks.peers.measuring import Figures, measure
@@ -54,16 +54,16 @@ def behaviors(peers: Sequence[Peer]) -> dict[str, list[str]]:
     return found
 
 
-def _tables(options: argparse.Namespace, stores: Sequence[str]) -> Iterator[str]:
+def _tables(options: argparse.Namespace, names: Sequence[str]) -> Iterator[str]:
     yield f"Measured with `{_command(options)}` on an {machine()}:"
     for sample, thumbnails in _SAMPLES:
-        peers = _selected([*(lookbook(store, thumbnails) for store in stores), *others()], options.only)
+        peers = _selected([*(lookbook(store, thumbnails) for store in names), *others()], options.only)
         neighbor = ", with a busy neighbor" if options.busy else ""
         yield f"\n### {sample.name}, {'/'.join(sample.model.parts[-2:])}{neighbor}\n"
         yield from report.costs(costs(peers, sample, options.rounds, options.seconds, options.busy))
     if options.behavior:
         yield "\n### What they do\n"
-        peers = _selected([*(lookbook(store, False) for store in stores), *others()], options.only)
+        peers = _selected([*(lookbook(store, False) for store in names), *others()], options.only)
         yield from report.behavior(behaviors(peers))
 
 
@@ -81,17 +81,10 @@ def _progress(line: str) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    if not shutil.which("wrk"):
-        raise BenchmarkError("wrk is not installed; on Debian: apt install wrk")
-    with ExitStack() as stack:
-        stores = ["sqlite"]
-        if reason := unreachable():
-            _progress(f"without cassandra: {reason}")
-        else:
-            stack.enter_context(keyspace(KEYSPACE))
-            stores.append("cassandra")
+    check_wrk()
+    with stores(KEYSPACE, _progress) as measured:
         lines = []
-        for line in _tables(options, stores):
+        for line in _tables(options, measured):
             print(line, flush=True)
             lines.append(line)
     if options.write:

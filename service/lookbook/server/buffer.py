@@ -1,4 +1,4 @@
-"""A queue of bytes whose memory is returned to the system as soon as they are taken.
+"""A queue of bytes that returns their memory to the system when they are taken.
 
 The heap would keep that memory, because it mixes the bodies of many clients. Tests: tests/unit/test_incoming.py.
 """

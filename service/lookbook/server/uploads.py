@@ -46,7 +46,7 @@ class Uploads:
         self._held += count
 
     def excess(self) -> Connection | None:
-        """The slowest upload if all uploads together hold too much memory; None if they do not."""
+        """The slowest upload, if all uploads together use more memory than they may; otherwise None."""
         if self._held <= self._limit:
             return None
         holding = [conn for conn in self._connections if conn.body.held]
