@@ -1,5 +1,6 @@
 """Batch jobs, on both stores."""
 
+import logging
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -128,3 +129,4 @@ def test_jobs_are_listed(tmp_path: Path) -> None:
         ["job", "started", "images", "bundle"],
         ["spring", "2026", *started.split(), "20", "digest"],
     ]
+    assert logging.root.isEnabledFor(logging.CRITICAL)  # it is quiet only while the store is open
