@@ -49,6 +49,17 @@ def test_all_right_and_all_wrong_have_an_interval(value: float) -> None:
     assert share.standard_error > 0
 
 
+@pytest.mark.parametrize("value", [0.0, 1.0])
+@pytest.mark.parametrize("judged", [5, 7, 40])
+def test_the_interval_of_an_estimate_near_an_end_is_as_narrow_as_that_at_the_end(value: float, judged: int) -> None:
+    """The judged rows have the frame's mean score but for 0.001, so that the estimate is 0.999 or 0.001."""
+    score = np.full(500, abs(value - 0.05))
+    score[:judged] += (value - 0.5) * 0.002 * 500 / (500 - judged)
+    share = share_right(uniform(score, judged), np.full(judged, value))
+    assert share.estimate == pytest.approx(abs(value - 0.001), abs=1e-6)
+    assert share.interval == pytest.approx(wilson(value, judged), abs=0.1)
+
+
 def test_rows_of_one_label() -> None:
     rows = Rows(
         np.array([0.9, 0.8, 0.7, 0.6]), np.array([1, 0.5, 0.25, 0.2]), np.array([0, 2, 3]), np.array([1.0, 4, 5])

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from lookbook.truth.special import wilson
 
 LEAST_JUDGED = 5  # with fewer, the intervals are not reliable
+_LEAST_CHANCE = 0.05  # of being right, and of being wrong, that variances assume
 _TUNED = 50  # judgments from which the weight of the scores is estimated
 
 Numbers = NDArray[np.float64]
@@ -77,11 +78,12 @@ def share_right(rows: Rows, right: Numbers) -> Share:
     error_mean = mean - factor * mean_score
     estimate = min(max(factor * _mean(rows.score, 1 / rows.inclusion) + error_mean, 0.0), 1.0)
     later = np.maximum(1 - 1 / (weight * rows.inclusion[rows.judged]), 0)  # not judged, though in the frame
-    once, chance = weight / rows.inclusion[rows.judged], np.clip(score, 0.05, 0.95)
+    once, chance = weight / rows.inclusion[rows.judged], _chance(score)
     seen = float((later * (weight * (error - error_mean)) ** 2 + once * (right - mean) ** 2).sum())
     least = float(((later * weight * weight + once) * chance * (1 - chance)).sum())
     variance = max(seen, least) / total**2
-    size = min(estimate * (1 - estimate) / variance, 4 * kish) if 0 < estimate < 1 else kish
+    likely = _chance(estimate)  # or the interval would grow without limit as the estimate nears 0 or 1
+    size = min(likely * (1 - likely) / variance, 4 * kish) if 0 < estimate < 1 else kish
     return Share(estimate, wilson(estimate, size), sqrt(variance), size, len(right), rows.population)
 
 
@@ -115,6 +117,10 @@ def _score_factor(right: Numbers, score: Numbers, weight: Numbers) -> float:
         return 1.0
     slope = (weight**2 * right * score).sum() / max((weight**2 * score**2).sum(), 1e-9)
     return float(np.clip(slope, 0, 1))
+
+
+def _chance(value: Any) -> Any:
+    return np.clip(value, _LEAST_CHANCE, 1 - _LEAST_CHANCE)
 
 
 def _mean(values: NDArray[Any], weight: Numbers) -> float:
