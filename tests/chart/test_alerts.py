@@ -14,6 +14,7 @@ PODS = {"lookbook_store_up{pod='a'}": "1x60", "lookbook_store_up{pod='b'}": "1x6
 REQUESTS = {"lookbook_requests_total{code='201'}": "0+100x60", "lookbook_requests_total{code='503'}": "0+0.5x60"}
 JOB = "{namespace='default', job_name='lookbook-schema-1a2b3c4d'"
 BACKUP = "kube_job_failed{namespace='default', job_name='lookbook-backup-29401260', condition='true'}"
+BATCH = "kube_job_failed{namespace='default', job_name='lookbook-batch-spring-2026', condition='true'}"
 OTHERS = {
     "lookbook_store_up{namespace='default', service='other'}": "0x60",
     "lookbook_store_up{namespace='other', service='lookbook'}": "0x60",
@@ -50,6 +51,7 @@ CASES: dict[str, list[tuple[dict[str, str], int, int]]] = {
         ({**PODS, f"kube_job_failed{JOB}, condition='true'}}": "1x60"}, 14, 15),
     ],
     "LookbookBackupFailed": [({**PODS, BACKUP: "0x5 1x60"}, 5, 6)],
+    "LookbookBatchFailed": [({**PODS, BATCH: "0x5 1x60"}, 5, 6)],
 }
 CALM = {
     **PODS,
