@@ -21,10 +21,12 @@ from lookbook.model.bundle import Bundle
 from lookbook.settings import Settings
 from lookbook.spark import register
 from lookbook.spark.batch import Run, Summary
+from lookbook.spark.session import reason
 from lookbook.spark.source import read_source
 from lookbook.store.cassandra import CassandraStore
 from lookbook.store.sqlite import SqliteStore
 from pyarrow import parquet
+from pyspark.errors import PythonException
 from pyspark.sql import SparkSession
 
 from tests.support.places import BAG, GOLDEN, MLP
@@ -129,6 +131,15 @@ def test_a_job_with_another_bundle_is_refused(jobs: Jobs, folder: Path, store: S
     with pytest.raises(LookbookError, match="job spring was started with another bundle"):
         jobs.store(folder)
     assert walk(store, 100) == []
+
+
+def test_a_bundle_that_differs_on_a_worker_is_named(
+    jobs: Jobs, folder: Path, settings: Settings, bundle: Bundle
+) -> None:
+    jobs.run = Run(jobs.session, settings, replace(bundle, digest="other"), MLP, None)
+    with pytest.raises(PythonException) as raised:
+        jobs.store(folder / "1.png")
+    assert reason(raised.value).startswith(f"the bundle in {MLP} on {os.uname().nodename} differs from the one that")
 
 
 def test_an_old_job_cannot_be_resumed(jobs: Jobs, folder: Path, store: SqliteStore, bundle: Bundle) -> None:

@@ -1,14 +1,14 @@
-"""The Spark session. Tests: tests/spark/test_batch.py."""
+"""The Spark session. Tests: tests/spark/test_session.py, tests/spark/test_batch.py."""
 
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from py4j.protocol import Py4JJavaError
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
@@ -16,6 +16,12 @@ from lookbook.errors import LookbookError
 
 _JAVA_VERSIONS = (17, 21)
 _ATTEMPTS = 4  # of a task; a local session would give up after the first
+
+
+class SparkEnded(LookbookError):
+    """The process of Spark has ended before the job. Kubernetes starts a job with this exit code again."""
+
+    exit_code = 75
 
 
 @contextmanager
@@ -38,7 +44,7 @@ def open_session(name: str, options: dict[str, str]) -> Iterator[SparkSession]:
     }
     if options.get("spark.master", "local").startswith("local"):
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    for key, value in (defaults | options).items():
+    for key, value in (defaults | options | _driver_host(options)).items():
         builder = builder.config(key, value)
     try:
         session = builder.getOrCreate()
@@ -50,18 +56,30 @@ def open_session(name: str, options: dict[str, str]) -> Iterator[SparkSession]:
         raise LookbookError(
             f"the job failed: {reason(error)}; run the same command again to classify the rest"
         ) from error
+    except (Py4JError, ConnectionError) as error:
+        raise SparkEnded(
+            "the Java process of Spark has ended, maybe out of memory: run the same command again to classify the rest"
+        ) from error
     finally:
-        session.stop()
+        with suppress(Py4JError, ConnectionError):
+            session.stop()
+
+
+def _driver_host(options: dict[str, str]) -> dict[str, str]:
+    """The driver's address as Spark wants it: an IPv6 address, which Kubernetes gives without brackets, in brackets."""
+    host = options.get("spark.driver.host", "")
+    return {"spark.driver.host": f"[{host}]"} if ":" in host and not host.startswith("[") else {}
 
 
 def reason(error: BaseException) -> str:
     """What went wrong, in one line, without the stack traces that Spark and its workers add."""
     java = error.java_exception if isinstance(error, Py4JJavaError) else None
-    lines = [line.strip() for line in str(java or error).splitlines()]
-    if "Traceback (most recent call last):" in lines[0]:
-        # The message of the Python exception is the last line before Spark's own.
-        lines = [line for line in lines if ": " in line and not line.startswith(("File ", "SQLSTATE"))][-1:]
-    return lines[0]
+    lines = str(java or error).splitlines()
+    traces = [number for number, line in enumerate(lines) if line.endswith("Traceback (most recent call last):")]
+    if traces:
+        # The exception of a worker follows the indented lines of its trace.
+        lines = [line for line in lines[traces[-1] + 1 :] if line[:1].strip()]
+    return lines[0].strip().removeprefix("lookbook.errors.LookbookError: ")
 
 
 def check_java() -> None:
