@@ -1,13 +1,14 @@
-"""Batch jobs on the cluster: 20,000 images on two nodes, while pods are deleted."""
+"""Batch jobs on the cluster: 20,000 images on two nodes, while pods are deleted and nodes are drained."""
 
 import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from pyarrow import parquet
 
 from tests.support.cluster import RELEASE, Cluster
 from tests.support.commands import LOOKBOOK, SOURCES
@@ -86,6 +87,37 @@ def stored(cluster: Cluster) -> int:
     return int(count)
 
 
+def until_written(cluster: Cluster) -> None:
+    """Wait until another prediction is stored."""
+    before = 0
+
+    def written() -> bool:
+        # Nothing can be counted while Cassandra is unavailable.
+        nonlocal before
+        before = before or stored(cluster)
+        return 0 < before < stored(cluster)
+
+    until(written, 300)
+
+
+def until_replaced(cluster: Cluster, component: str, gone: set[str], count: int) -> None:
+    """Wait until this number of pods is ready, without those whose uids are `gone`."""
+
+    def replaced() -> bool:
+        uids = {pod.metadata.uid for pod in cluster.ready(component)}
+        return len(uids) == count and not uids & gone
+
+    until(replaced, 240)
+
+
+def drain(cluster: Cluster, node: str) -> None:
+    with cluster.cordoned(node):
+        for component in ("batch-driver", "batch-executor", "service", "models", "cassandra"):
+            for pod in cluster.pods(component):
+                if pod.spec.node_name == node:
+                    cluster.evict(pod)
+
+
 def test_every_image_has_one_prediction_while_pods_and_cassandra_restart(cluster: Cluster, command: Command) -> None:
     # Slow enough for all that happens to it.
     with command.classify("spring-2026", "--executors", "2", "--writes-per-second", "150") as process:
@@ -93,20 +125,63 @@ def test_every_image_has_one_prediction_while_pods_and_cassandra_restart(cluster
         executors = cluster.pods("batch-executor")
         assert len({pod.spec.node_name for pod in executors}) == 2
         cluster.delete_pod(executors[0].metadata.name)
-        until(lambda: stored(cluster) > IMAGES / 5, 120)
-        (driver,) = cluster.pods("batch-driver")
+        until_replaced(cluster, "batch-executor", {executors[0].metadata.uid}, 2)
+        (driver,) = cluster.ready("batch-driver")
         cluster.delete_pod(driver.metadata.name)
-        until(lambda: {pod.metadata.uid for pod in cluster.ready("batch-driver")} - {driver.metadata.uid}, 120)
+        until_replaced(cluster, "batch-driver", {driver.metadata.uid}, 1)
+        until_written(cluster)
         cluster.delete_pod(f"{RELEASE}-cassandra-0")
         cluster.until_ready("cassandra", 1)
-        assert process.poll() is None
-        until(lambda: stored(cluster))
-        assert stored(cluster) < IMAGES, "the job had ended before Cassandra was restarted"
+        until_written(cluster)
+        assert process.poll() is None, "the job had ended before Cassandra was restarted"
         assert process.wait(600) == 0, command.log()
     assert stored(cluster) == IMAGES
     assert "classified by an earlier run: " in command.log()
     assert "spring-2026" in command.run("list", "--on-cluster")
     until(lambda: not cluster.pods("batch-executor"), 120)
+
+
+def test_every_image_has_one_prediction_while_nodes_are_drained(cluster: Cluster, command: Command) -> None:
+    before = stored(cluster)
+    with command.classify("summer-2026", "--executors", "2", "--writes-per-second", "150") as process:
+        until(lambda: stored(cluster) > before, 240)
+        (driver,) = cluster.ready("batch-driver")
+        moved = next(pod for pod in cluster.pods("batch-executor") if pod.spec.node_name != driver.spec.node_name)
+        drain(cluster, moved.spec.node_name)
+        until_replaced(cluster, "batch-executor", {moved.metadata.uid}, 2)
+        until_written(cluster)
+        assert [pod.metadata.uid for pod in cluster.ready("batch-driver")] == [driver.metadata.uid]
+        drain(cluster, driver.spec.node_name)
+        until_replaced(cluster, "batch-driver", {driver.metadata.uid}, 1)
+        until_written(cluster)
+        assert process.poll() is None, "the job had ended before the nodes were drained"
+        assert process.wait(600) == 0, command.log()
+    assert stored(cluster) == before + IMAGES
+    assert "classified by an earlier run: " in command.log()
+
+
+def test_predictions_go_to_parquet_files_in_the_claim(cluster: Cluster, command: Command, tmp_path: Path) -> None:
+    # The folder of the claim is not shared: all pods have to be on one node.
+    busy = {pod.spec.node_name for pod in cluster.pods("cassandra")}
+    node = next(name for name in cluster.workers() if name not in busy)
+    docker("exec", node, "mkdir", "--mode=777", "/photos/predictions")
+    with ExitStack() as cordons:
+        for other in cluster.workers():
+            if other != node:
+                cordons.enter_context(cluster.cordoned(other))
+        arguments = ("--parquet", "predictions", "--on-cluster", "--volume", CLAIM, "--executors", "1")
+        output = command.run("classify", "7", *arguments)
+    assert f"classified: {IMAGES // 100}, rejected: 0" in output
+    docker("cp", f"{node}:/photos/predictions", str(tmp_path))
+    assert parquet.read_table(tmp_path / "predictions").num_rows == IMAGES // 100
+
+
+def test_executors_that_fit_no_node_are_reported(cluster: Cluster, command: Command) -> None:
+    with command.classify("winter-2026", "--conf", "spark.executor.cores=64") as process:
+        until(lambda: "Insufficient cpu; add nodes, or ask for less" in command.log(), 120)
+        assert command.run("stop", "winter-2026") == "stopped job winter-2026\n"
+        assert process.wait(120) == 1
+    until(lambda: not cluster.ready("batch-driver") + cluster.pods("batch-executor"), 120)
 
 
 def test_a_job_is_stopped(cluster: Cluster, command: Command) -> None:
@@ -117,4 +192,4 @@ def test_a_job_is_stopped(cluster: Cluster, command: Command) -> None:
         assert process.wait(120) == 1
     assert "job fall-2026 was stopped" in command.log()
     # Kubernetes deletes the executors some time after the driver.
-    until(lambda: not cluster.pods("batch-driver") + cluster.pods("batch-executor"), 120)
+    until(lambda: not cluster.ready("batch-driver") + cluster.pods("batch-executor"), 120)
