@@ -1,4 +1,4 @@
-"""`lookbook batch` with a release on an API server, which has no nodes: jobs start, but no pod runs."""
+"""`lookbook batch` with a release on an API server, whose only node has logs, but no containers."""
 
 import json
 import signal
@@ -14,6 +14,7 @@ from lookbook.cli.main import main
 from tests.support.api_server import ApiServer
 from tests.support.chart import Object, named
 from tests.support.commands import LOOKBOOK, SOURCES
+from tests.support.kubelet import Kubelet, running_kubelet
 from tests.support.places import CHART
 from tests.support.running import until
 
@@ -56,10 +57,45 @@ class Release:
     def __init__(self, server: ApiServer, namespace: str, folder: Path) -> None:
         self.server, self.namespace, self._folder = server, namespace, folder
         server.run("helm", "--namespace", namespace, "install", "prod", CHART, "--set", "batch.enabled=true")
+        spec = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}
+        self.create({"kind": "PersistentVolumeClaim", "metadata": {"name": "photos"}, "spec": spec})
+
+    def create(self, item: Object) -> Object:
+        path = self._folder / "object.json"
+        path.write_text(json.dumps({"apiVersion": "v1", **item}))
+        kubectl = ("kubectl", "--namespace", self.namespace)
+        created: Object = json.loads(self.server.run(*kubectl, "create", "--filename", path, "--output=json"))
+        return created
+
+    def set_status(self, kind: str, name: str, status: Object) -> None:
+        change = ("--subresource=status", "--type=merge", f"--patch={json.dumps({'status': status})}")
+        self.server.run("kubectl", "--namespace", self.namespace, "patch", kind, name, *change)
+
+    def start_driver(self, name: str) -> Object:
+        """The pod that the controller of the only job would start, on the node of the kubelet."""
+        (job,) = self.jobs()
+        return self._pod(name, {"batch.kubernetes.io/controller-uid": job["metadata"]["uid"]}, self.namespace)
+
+    def start_executor(self, name: str, driver: Object) -> None:
+        """A pod that Spark would start, for which no node has room."""
+        labels = {"app.kubernetes.io/instance": "prod", "app.kubernetes.io/component": "batch-executor"}
+        owner = {"apiVersion": "v1", "kind": "Pod", "name": "driver", "uid": driver["metadata"]["uid"]}
+        self._pod(name, labels, None, owner)
+        condition = {
+            "type": "PodScheduled",
+            "status": "False",
+            "message": "0/4 nodes are available: 3 Insufficient cpu.",
+        }
+        self.set_status("pod", name, {"conditions": [condition]})
+
+    def _pod(self, name: str, labels: dict[str, str], node: str | None, *owners: Object) -> Object:
+        spec = {"nodeName": node, "containers": [{"name": "driver", "image": "spark"}]}
+        metadata = {"name": name, "labels": labels, "ownerReferences": owners}
+        return self.create({"kind": "Pod", "metadata": metadata, "spec": spec})
 
     def start(self, *arguments: str) -> Command:
         where = ["--release", "prod", "--namespace", self.namespace]
-        errors = self._folder / f"{len(list(self._folder.iterdir()))}.txt"
+        errors = self._folder / f"{len(list(self._folder.glob('*.txt')))}.txt"
         return Command([*arguments, *where], self.server.environment, errors)
 
     def run(self, *arguments: str) -> tuple[int, str]:
@@ -89,13 +125,21 @@ class Release:
         if condition == "Complete":
             status["completionTime"] = "2026-01-31T12:01:00Z"
         (job,) = self.jobs()
-        change = ("--subresource=status", "--type=merge", f"--patch={json.dumps({'status': status})}")
-        self.server.run("kubectl", "--namespace", self.namespace, "patch", "job", job["metadata"]["name"], *change)
+        self.set_status("job", job["metadata"]["name"], status)
 
 
 @pytest.fixture
 def release(server: ApiServer, namespace: str, tmp_path: Path) -> Release:
     return Release(server, namespace, tmp_path)
+
+
+@pytest.fixture
+def kubelet(release: Release, tmp_path: Path) -> Iterator[Kubelet]:
+    with running_kubelet(tmp_path) as kubelet:
+        endpoint = {"kubeletEndpoint": {"Port": kubelet.port}}
+        status = {"addresses": [{"type": "InternalIP", "address": "127.0.0.1"}], "daemonEndpoints": endpoint}
+        release.create({"kind": "Node", "metadata": {"name": release.namespace}, "status": status})
+        yield kubelet
 
 
 def test_a_job_has_the_arguments_and_the_volume(release: Release) -> None:
@@ -129,6 +173,70 @@ def test_a_url_needs_no_volume(release: Release) -> None:
         pass
     (job,) = release.jobs()
     assert job["spec"]["template"]["spec"]["containers"][0]["args"][-1] == "hdfs://namenode:8020/images"
+
+
+def test_predictions_as_parquet_go_into_the_volume(release: Release) -> None:
+    command = release.start("classify", *SOURCE, "--on-cluster", "--parquet", "out/2026")
+    try:
+        until(lambda: "lookbook: job out/2026 is running" in command.errors(), 60)
+    finally:
+        command.process.kill()
+        command.process.communicate()
+    (job,) = release.jobs()
+    spec = job["spec"]["template"]["spec"]
+    (driver,) = spec["containers"]
+    assert {"name": "images", "persistentVolumeClaim": {"claimName": "photos"}} in spec["volumes"]
+    assert {"name": "images", "mountPath": "/images"} in driver["volumeMounts"]
+    assert driver["args"][-3:] == ["--parquet=/images/out/2026", "--", "/images/shop"]
+    mount = "spark.kubernetes.executor.volumes.persistentVolumeClaim.images"
+    assert f"--conf={mount}.mount.readOnly=false" in driver["args"]
+    assert not [argument for argument in driver["args"] if argument.startswith(("--job", "--rejects"))]
+    assert release.run("stop", "out/2026") == (0, "stopped job out/2026\n")
+
+
+def test_each_line_of_the_log_is_written_once(release: Release, kubelet: Kubelet) -> None:
+    def reconnected(pod: str) -> None:
+        before = len(kubelet.queries.get(pod, []))
+        until(lambda: len(kubelet.queries.get(pod, [])) > before + 1)
+
+    with release.running("spring") as command:
+        kubelet.log("a", "one")
+        release.start_driver("a")
+        reconnected("a")
+        kubelet.log("a", "two")
+        reconnected("a")
+        kubelet.log("b", "three")
+        release.start_driver("b")
+        reconnected("b")
+        release.end("Complete")
+        code, lines, _ = command.ended()
+    assert (code, lines) == (0, "one\ntwo\nthree\n")
+    first, *others = kubelet.queries["a"]
+    assert "sinceSeconds" not in first
+    assert all(int(query["sinceSeconds"]) < 30 for query in others)
+
+
+def test_executors_without_a_node_are_reported_once(release: Release, kubelet: Kubelet) -> None:
+    with release.running("spring") as command:
+        driver = release.start_driver("a")
+        release.start_executor("a-1", driver)
+        release.start_executor("a-2", driver)
+        until(lambda: "nodes are available" in command.errors())
+        kubelet.hangs = True
+        before = len(kubelet.queries["a"])
+        until(lambda: len(kubelet.queries["a"]) > before)
+        command.process.send_signal(signal.SIGINT)
+        code, _, errors = command.ended()
+    assert code == 130
+    message = "waits for a node: 0/4 nodes are available: 3 Insufficient cpu; add nodes, or ask for less"
+    assert errors.count(message) == 1, errors
+    assert release.jobs()
+
+
+def test_a_claim_that_does_not_exist_is_refused(release: Release) -> None:
+    code, errors = release.run("classify", "shop", "--volume", "nowhere", "--on-cluster", "--job", "spring")
+    assert (code, release.jobs()) == (1, [])
+    assert f"claim nowhere not found in namespace {release.namespace}: kubectl get persistentvolumeclaims" in errors
 
 
 def test_an_interrupted_command_leaves_the_job_which_can_be_followed_and_stopped(release: Release) -> None:
@@ -175,9 +283,10 @@ def test_a_release_without_batch_jobs_says_how_to_enable_them(release: Release) 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["images", "--on-cluster", "--volume", "photos"], "--on-cluster needs --job NAME"),
-        (["images", "--on-cluster", "--job", "a", "--bundle", "."], "cannot be used with --parquet or --bundle"),
-        (["images", "--on-cluster", "--job", "a"], "--on-cluster needs --volume CLAIM, or a URL"),
+        (["images", "--on-cluster", "--volume", "photos"], "give either --job NAME"),
+        (["images", "--on-cluster", "--job", "a", "--bundle", "."], "cannot be used with --bundle"),
+        (["images", "--on-cluster", "--job", "a"], "--on-cluster needs --volume CLAIM, or URLs"),
+        (["hdfs://a/images", "--on-cluster", "--parquet", "out"], "--on-cluster needs --volume CLAIM, or URLs"),
         (["images", "--job", "a", "--executors", "2"], "--executors and --volume need --on-cluster"),
     ],
 )

@@ -130,7 +130,7 @@ def test_no_module_imports_itself_through_others() -> None:
             },
         ),
         ("opentelemetry", {"telemetry.otlp"}),
-        ("kubernetes", {"cli.cluster", "cli.cluster_jobs"}),
+        ("kubernetes", {"cli.cluster", "cli.cluster_jobs", "cli.pod_log"}),
         ("yaml", {"cli.cluster_jobs"}),
         ("requests", {"cli.client"}),
         ("rich", {"cli.output", "cli.progress"}),

@@ -33,6 +33,7 @@ NOT_RUN = {
     ("how-to/batch.md", "cluster"): "it needs a cluster; tests/chart/test_batch_jobs.py renders it",
     ("how-to/batch.md", "cluster-job"): "it needs a cluster; tests/chart/test_cluster_jobs.py runs such commands",
     ("how-to/batch.md", "cluster-jobs"): "it needs a cluster; tests/chart/test_cluster_jobs.py runs such commands",
+    ("how-to/batch.md", "cluster-parquet"): "it needs a cluster; tests/chart/test_cluster_jobs.py runs such commands",
     ("how-to/export.md", "install"): "the tests' environment has pyarrow",
     ("how-to/monitoring.md", "install"): "it needs a Prometheus operator; tests/chart render it",
     ("how-to/traces.md", "install"): "the tests' environment has these packages",

@@ -5,8 +5,7 @@ Tests: tests/chart/test_cluster_jobs.py, tests/e2e/test_spark.py.
 
 import re
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -14,17 +13,52 @@ from typing import Any
 
 import yaml
 from kubernetes.client import ApiException
-from urllib3.exceptions import HTTPError
 
 from lookbook.cli.cluster import TIMEOUT, ClusterError, Release, in_one_line
+from lookbook.cli.obstacles import obstacle
+from lookbook.cli.pod_log import PodLog
 
 _IMAGES = "/images"  # where the pods mount the volume with the images
 _MOUNT = "spark.kubernetes.executor.volumes.persistentVolumeClaim.images"
 _NAME, _SOURCE = "lookbook/job", "lookbook/source"  # annotations of the Job
 _LONGEST_NAME = 63
 _POLL_SECONDS = 1.0
-_SILENCE_SECONDS = 180  # longer than between two lines of a job's log
-_NOT_THERE = (400, 404)  # a container that has not started, a pod that was deleted
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """What to start. With a claim, `source` and `parquet` are paths in its volume, unless they are URLs.
+
+    `name` is that of the stored job, None if the predictions go to `parquet`. `options` are further ones of
+    `lookbook batch classify`.
+    """
+
+    name: str | None
+    parquet: str | None
+    source: str
+    claim: str | None
+    executors: int
+    options: Sequence[str]
+
+    @property
+    def title(self) -> str:
+        """What the job is called on the cluster."""
+        return str(self.name or self.parquet)
+
+    @property
+    def writes(self) -> bool:
+        """Whether it writes to the volume."""
+        return bool(self.parquet and self._is_in_claim(self.parquet))
+
+    def arguments(self) -> list[str]:
+        where = f"--job={self.name}" if self.name else f"--parquet={self._path(self.title)}"
+        return [*self.options, where, "--", self._path(self.source)]
+
+    def _is_in_claim(self, path: str) -> bool:
+        return bool(self.claim) and "://" not in path
+
+    def _path(self, path: str) -> str:
+        return f"{_IMAGES}/{path.strip('/')}" if self._is_in_claim(path) else path
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +87,17 @@ class ClusterJobs:
             ).items
         return sorted(map(_cluster_job, jobs), key=lambda job: job.started_at, reverse=True)
 
-    def start(self, name: str, source: str, claim: str | None, executors: int, options: Sequence[str]) -> bool:
-        """Start a job, or start it again if it has ended; returns False if it is running.
-
-        With a claim, the source is a path in its volume. `options` are those of `lookbook batch classify`.
-        """
+    def start(self, job: NewJob) -> bool:
+        """Start a job, or start it again if it has ended; returns False if it is running."""
         manifest = self._template()
+        self._check_claim(job.claim)
         manifest["metadata"] |= {
-            "name": _object_name(manifest["metadata"]["name"], name),
-            "annotations": {_NAME: name, _SOURCE: source},
+            "name": _object_name(manifest["metadata"]["name"], job.title),
+            "annotations": {_NAME: job.title, _SOURCE: job.source},
         }
-        _mount(manifest, claim)
-        manifest["spec"]["template"]["spec"]["containers"][0]["args"] += [
-            *_settings(executors, claim),
-            *options,
-            f"--job={name}",
-            "--",
-            f"{_IMAGES}/{source.strip('/')}" if claim and "://" not in source else source,
-        ]
-        old = self._find(name)
+        _mount(manifest, job)
+        manifest["spec"]["template"]["spec"]["containers"][0]["args"] += [*_settings(job), *job.arguments()]
+        old = self._find(job.title)
         if old and old.state == "running":
             return False
         if old:
@@ -91,16 +117,16 @@ class ClusterJobs:
 
         Raises ClusterError if it fails.
         """
-        written: Counter[str] = Counter()  # lines, by the uid of the pod
-        waits = ""
+        log, said = PodLog(self._release, "driver"), set[str]()
         while job := self._find(name):
-            pod = self._driver(job)
-            reason = _waits_for(pod) if pod else ""
-            if reason and reason != waits:
-                complain(f"waiting for pod {pod.metadata.name}: {reason}")
-            waits = reason
-            if pod:
-                self._write_log(pod, written, write)
+            driver = self._driver(job)
+            for pod in [driver, *self._executors(driver)] if driver else ():
+                reason = obstacle(pod)
+                if reason and reason not in said:
+                    complain(f"pod {pod.metadata.name} {reason}")
+                    said.add(reason)
+            if driver:
+                log.follow(driver, write)
             if job.state == "complete":
                 return
             if job.state == "failed":
@@ -131,46 +157,42 @@ class ClusterJobs:
         template: dict[str, Any] = yaml.safe_load(maps[0].data["job.yaml"])
         return template
 
-    def _driver(self, job: ClusterJob) -> Any:
-        """The newest pod of the job."""
-        with in_one_line():
-            pods = self._release.core.list_namespaced_pod(
-                self._release.namespace,
-                label_selector=f"batch.kubernetes.io/controller-uid={job.uid}",
-                _request_timeout=TIMEOUT,
-            ).items
-        return max(pods, key=lambda pod: pod.metadata.creation_timestamp, default=None)
-
-    def _write_log(self, pod: Any, written: Counter[str], write: Callable[[str], object]) -> None:
-        """Write the lines that have not been written yet, until the container ends or the connection is lost."""
+    def _check_claim(self, claim: str | None) -> None:
+        """Raises ClusterError if there is no such claim: the pods would wait for it forever."""
+        if not claim:
+            return
         with in_one_line():
             try:
-                log = self._release.core.read_namespaced_pod_log(
-                    pod.metadata.name,
-                    self._release.namespace,
-                    container="driver",
-                    follow=True,
-                    _preload_content=False,
-                    _request_timeout=(TIMEOUT, _SILENCE_SECONDS),
+                self._release.core.read_namespaced_persistent_volume_claim(
+                    claim, self._release.namespace, _request_timeout=TIMEOUT
                 )
-                for number, line in enumerate(_lines(log)):
-                    if number >= written[pod.metadata.uid]:
-                        write(line)
-                        written[pod.metadata.uid] += 1
-            except HTTPError:
-                pass  # the caller connects again
             except ApiException as error:
-                if error.status not in _NOT_THERE:
+                if error.status == 404:
+                    raise ClusterError(
+                        f"claim {claim} not found in namespace {self._release.namespace}: "
+                        "kubectl get persistentvolumeclaims lists those that exist"
+                    ) from error
+                if error.status != 403:  # who starts jobs may not be allowed to look
                     raise
 
+    def _driver(self, job: ClusterJob) -> Any:
+        """The newest pod of the job."""
+        pods = self._pods(f"batch.kubernetes.io/controller-uid={job.uid}")
+        return max(pods, key=lambda pod: pod.metadata.creation_timestamp, default=None)
 
-def _lines(log: Any) -> Iterator[str]:
-    """The whole lines of a response."""
-    rest = b""
-    for block in log.stream():
-        *lines, rest = (rest + block).split(b"\n")
-        for line in lines:
-            yield line.decode(errors="replace")
+    def _executors(self, driver: Any) -> list[Any]:
+        return [
+            pod
+            for pod in self._pods(self._release.selector("batch-executor"))
+            if driver.metadata.uid in {owner.uid for owner in pod.metadata.owner_references or []}
+        ]
+
+    def _pods(self, selector: str) -> list[Any]:
+        with in_one_line():
+            pods: list[Any] = self._release.core.list_namespaced_pod(
+                self._release.namespace, label_selector=selector, _request_timeout=TIMEOUT
+            ).items
+        return pods
 
 
 def _cluster_job(job: Any) -> ClusterJob:
@@ -187,24 +209,25 @@ def _cluster_job(job: Any) -> ClusterJob:
     )
 
 
-def _settings(executors: int, claim: str | None) -> list[str]:
+def _settings(job: NewJob) -> list[str]:
     """Spark's settings for the executors, as options; those after them have precedence."""
-    settings = {"spark.executor.instances": str(executors)}
-    if claim:
+    settings = {"spark.executor.instances": str(job.executors)}
+    if job.claim:
         settings |= {
-            f"{_MOUNT}.options.claimName": claim,
+            f"{_MOUNT}.options.claimName": job.claim,
             f"{_MOUNT}.mount.path": _IMAGES,
-            f"{_MOUNT}.mount.readOnly": "true",
+            f"{_MOUNT}.mount.readOnly": str(not job.writes).lower(),
         }
     return [f"--conf={key}={value}" for key, value in settings.items()]
 
 
-def _mount(job: dict[str, Any], claim: str | None) -> None:
+def _mount(manifest: dict[str, Any], job: NewJob) -> None:
     """Mount the images for the driver; Spark does it for the executors."""
-    if claim:
-        pod = job["spec"]["template"]["spec"]
-        pod["volumes"].append({"name": "images", "persistentVolumeClaim": {"claimName": claim, "readOnly": True}})
-        pod["containers"][0]["volumeMounts"].append({"name": "images", "mountPath": _IMAGES, "readOnly": True})
+    if job.claim:
+        pod, read_only = manifest["spec"]["template"]["spec"], not job.writes
+        claim = {"claimName": job.claim, "readOnly": read_only}
+        pod["volumes"].append({"name": "images", "persistentVolumeClaim": claim})
+        pod["containers"][0]["volumeMounts"].append({"name": "images", "mountPath": _IMAGES, "readOnly": read_only})
 
 
 def _object_name(prefix: str, name: str) -> str:
@@ -213,15 +236,3 @@ def _object_name(prefix: str, name: str) -> str:
     if len(plain) <= _LONGEST_NAME and re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", name):
         return plain
     return f"{prefix}-{blake2b(name.encode(), digest_size=4).hexdigest()}"
-
-
-def _waits_for(pod: Any) -> str:
-    """Why the pod has not started, if that may need someone to act."""
-    for status in [*(pod.status.init_container_statuses or []), *(pod.status.container_statuses or [])]:
-        waiting = status.state.waiting
-        if waiting and waiting.reason not in ("PodInitializing", "ContainerCreating"):
-            return f"{waiting.reason}: {waiting.message or 'see kubectl describe pod'}"
-    for condition in pod.status.conditions or []:
-        if condition.type == "PodScheduled" and condition.status == "False":
-            return str(condition.message)
-    return ""

@@ -62,7 +62,11 @@ def _pairs(_context: click.Context, _parameter: click.Parameter, values: tuple[s
 @click.option("--conf", metavar="KEY=VALUE", multiple=True, callback=_pairs, help="Spark setting. Can be repeated.")
 @click.option("--on-cluster", is_flag=True, help="Run the job with a release on Kubernetes, with its model and store.")
 @click.option("--executors", metavar="N", type=click.IntRange(1), help="Number of pods that classify.  [default: 2]")
-@click.option("--volume", metavar="CLAIM", help="PersistentVolumeClaim with the images; SOURCE is a path in it.")
+@click.option(
+    "--volume",
+    metavar="CLAIM",
+    help="PersistentVolumeClaim with the images; SOURCE and the folder of --parquet are paths in it.",
+)
 @release_options
 def classify(
     source: str,
@@ -88,17 +92,19 @@ def classify(
     With --on-cluster, the command shows the log of the job. If you press Ctrl-C, the job keeps running: run the same
     command to follow it again, or `lookbook batch stop` to end it.
     """
+    if bool(job) == bool(parquet):
+        raise click.UsageError("give either --job NAME, to store the predictions, or --parquet FOLDER")
     if on_cluster:
-        if not job or parquet or bundle:
-            raise click.UsageError("--on-cluster needs --job NAME, and cannot be used with --parquet or --bundle")
-        options = [f"--rejects={rejects or '-'}", *(f"--conf={key}={value}" for key, value in conf.items())]
+        if bundle:
+            raise click.UsageError("--on-cluster uses the model of the release, and cannot be used with --bundle")
+        options = [f"--conf={key}={value}" for key, value in conf.items()]
+        if job:
+            options.append(f"--rejects={rejects or '-'}")
         if writes_per_second:
             options.append(f"--writes-per-second={writes_per_second}")
-        _on_cluster(job, source, volume, executors or 2, options, release)
+        _on_cluster(job, parquet, source, volume, executors or 2, options, release)
     elif executors or volume:
         raise click.UsageError("--executors and --volume need --on-cluster")
-    elif bool(job) == bool(parquet):
-        raise click.UsageError("give either --job NAME, to store the predictions, or --parquet FOLDER")
     else:
         _with_session(source, job, parquet, bundle, rejects, writes_per_second, conf)
 
@@ -154,22 +160,28 @@ def _print_summary(summary: "Summary", cpus: int) -> None:
 
 
 def _on_cluster(
-    job: str, source: str, volume: str | None, executors: int, options: list[str], release: dict[str, Any]
+    name: str | None,
+    parquet: str | None,
+    source: str,
+    volume: str | None,
+    executors: int,
+    options: list[str],
+    release: dict[str, Any],
 ) -> None:
     with extra("k8s", "kubernetes"):
         from lookbook.cli.cluster import Release
-        from lookbook.cli.cluster_jobs import ClusterJobs
-    if not volume and "://" not in source:
-        raise click.UsageError("--on-cluster needs --volume CLAIM, or a URL such as hdfs://namenode:8020/images")
-    jobs = ClusterJobs(Release(**release))
-    started = jobs.start(job, source, volume, executors, options)
+        from lookbook.cli.cluster_jobs import ClusterJobs, NewJob
+    if not volume and not all("://" in path for path in (source, parquet) if path):
+        raise click.UsageError("--on-cluster needs --volume CLAIM, or URLs such as hdfs://namenode:8020/images")
+    job, jobs = NewJob(name, parquet, source, volume, executors, options), ClusterJobs(Release(**release))
+    started = jobs.start(job)
     try:
-        output.complain(f"job {job} is running{'' if started else ' already'}")
-        jobs.follow(job, click.echo, output.complain)
+        output.complain(f"job {job.title} is running{'' if started else ' already'}")
+        jobs.follow(job.title, click.echo, output.complain)
     except KeyboardInterrupt:
         output.complain(
-            f"job {job} keeps running: to follow it again, run the same command; to end it, run "
-            f"`lookbook batch stop {quote(job)}`"
+            f"job {job.title} keeps running: to follow it again, run the same command; to end it, run "
+            f"`lookbook batch stop {quote(job.title)}`"
         )
         raise
 
