@@ -1,5 +1,7 @@
 """A batch job, and the ids of its predictions, which follow from the job and the image's path."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -10,8 +12,8 @@ from lookbook.prediction import BUCKET_SECONDS, JOB_CLOCK, first_id, make_uuid
 MAX_SHARDS = 8  # of a bucket, because a page reads every shard of it
 ROWS_PER_PARTITION = 400_000  # below Cassandra's 100 MB
 
-# What a run counts beside the labels, none of which contains a line break.
-REJECTED, EARLIER = "\nrejected", "\nearlier"
+# What a run counts beside the labels, none of which contains a line break. REJECTED comes before the reason.
+REJECTED, EARLIER = "\nrejected ", "\nearlier"
 
 _TICKS_PER_BUCKET = BUCKET_SECONDS * 10_000_000
 _TAG_BITS, _PATH_BITS = 22, 25
@@ -77,6 +79,11 @@ class Job:
 def now() -> datetime:
     """The current time, to the microsecond that Cassandra's write times have."""
     return datetime.now(UTC)
+
+
+def rejected(counts: Mapping[str, int]) -> Counter[str]:
+    """How many images a run has rejected, by the reason."""
+    return Counter({name.removeprefix(REJECTED): n for name, n in counts.items() if name.startswith(REJECTED)})
 
 
 def job_tag(id: UUID) -> int | None:

@@ -25,6 +25,7 @@ from lookbook.spark.session import reason
 from lookbook.spark.source import read_source
 from lookbook.store.cassandra import CassandraStore
 from lookbook.store.sqlite import SqliteStore
+from py4j.protocol import Py4JJavaError
 from pyarrow import parquet
 from pyspark.errors import PythonException
 from pyspark.sql import SparkSession
@@ -108,6 +109,15 @@ def test_rejects_are_listed_if_there_is_no_folder_for_them(jobs: Jobs, folder: P
     (reject,) = map(json.loads, summary.listed)
     assert (reject["path"], reject["code"]) == (str(folder / "broken.png"), "invalid_image")
     assert not jobs.rejects.exists()
+
+
+def test_only_the_first_rejects_are_listed(jobs: Jobs, tmp_path: Path) -> None:
+    paths = sorted(f"/nowhere/{number}.png" for number in range(3_000))
+    (tmp_path / "list.txt").write_text("\n".join([*paths, str(BAG)]))
+    images = read_source(jobs.session, str(tmp_path / "list.txt"))
+    summary = jobs.run.store(images, images.count(), "spring", None, lambda counts: None)
+    assert [json.loads(line)["path"] for line in summary.listed] == paths[:1_000]
+    assert (summary.reasons, summary.labels.total()) == ({"unreadable": 3_000}, 1)
 
 
 def test_the_same_job_again_changes_nothing(jobs: Jobs, folder: Path, store: SqliteStore) -> None:
@@ -224,6 +234,28 @@ def test_predictions_as_parquet(jobs: Jobs, folder: Path, tmp_path: Path, store:
     assert (summary.labels.total(), summary.before) == (1, len(rows))
     assert parquet.read_table(target).num_rows == len(rows) + 1
     assert walk(store, 10) == []
+
+
+def test_a_stopped_job_keeps_what_it_has_written_to_parquet(jobs: Jobs, many: Path, tmp_path: Path) -> None:
+    waits = many / "0.png"
+    waits.unlink()
+    os.mkfifo(waits)  # reading it never ends
+    (tmp_path / "list.txt").write_text("\n".join(map(str, many.iterdir())))
+
+    def stop(counts: Counter[str]) -> None:
+        if counts.total():
+            jobs.session.sparkContext.cancelAllJobs()
+
+    images = read_source(jobs.session, str(tmp_path / "list.txt"))
+    target = tmp_path / "out"
+    with pytest.raises(Py4JJavaError, match="cancelled"):
+        jobs.run.table(images, IMAGES, str(target), stop)
+    written = parquet.read_table(target).num_rows
+    assert 0 < written < IMAGES
+    waits.unlink()
+    shutil.copy(BAG, waits)
+    summary = jobs.table(many, target)
+    assert (summary.before, summary.labels.total()) == (written, IMAGES - written)
 
 
 def test_predictions_of_two_models_are_not_mixed(jobs: Jobs, folder: Path, tmp_path: Path, bundle: Bundle) -> None:

@@ -15,10 +15,9 @@ from typing import Any
 from pyspark import AccumulatorParam
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.functions import col, hash, lit, pmod
 
 from lookbook.errors import LookbookError
-from lookbook.job import EARLIER, REJECTED, Job, now
+from lookbook.job import EARLIER, Job, now, rejected
 from lookbook.model.bundle import Bundle
 from lookbook.settings import Settings
 from lookbook.spark import worker
@@ -29,7 +28,8 @@ from lookbook.store.patience import patiently
 
 _IMAGES_PER_TASK = 2_000
 _TASKS_PER_CPU = 4
-_IMAGES_PER_SLICE = 50_000
+_MOST_TASKS = 20_000  # the driver keeps some kilobytes for each
+_LISTED_REJECTS = 1_000
 _POLL_SECONDS = 1.0
 _REJECTS = "path string, code string, message string"
 _PREDICTIONS = (
@@ -38,6 +38,8 @@ _PREDICTIONS = (
 )
 
 _OUTCOME = "if(code IS NULL, 'predictions', 'rejects') AS outcome"
+# What a task has written is kept if the job is stopped. By default, Hadoop moves all files at the end of the job.
+_KEEP_TASKS = {"mapreduce.fileoutputcommitter.algorithm.version": "2"}
 
 Progress = Callable[[Counter[str]], None]
 
@@ -46,14 +48,18 @@ Progress = Callable[[Counter[str]], None]
 class Summary:
     """`labels` counts this run's predictions; `before` is how many an earlier run of the job had stored.
 
-    `listed` has the rejects as JSON unless they were written to a folder.
+    `reasons` counts the rejects; `listed` has the first of them as JSON unless they were written to a folder.
     """
 
     labels: Counter[str]
-    rejects: int
+    reasons: Counter[str]
     before: int
     seconds: float
     listed: tuple[str, ...] = ()
+
+    @property
+    def rejects(self) -> int:
+        return self.reasons.total()
 
 
 class _Counting(AccumulatorParam[Counter[str]]):
@@ -85,28 +91,25 @@ class Run:
                 partial(worker.to_store, self._plan(job, resumed), counts.add), _REJECTS
             )
             if rejects is None:
-                listed = tuple(row[0] for row in found.selectExpr("to_json(struct(*))").collect())
+                first = found.orderBy("path").limit(_LISTED_REJECTS)
+                listed = tuple(row[0] for row in first.selectExpr("to_json(struct(*))").collect())
             else:
                 listed = ()
                 found.write.mode("overwrite").json(rejects)
         return replace(counts.summary(), listed=listed)
 
     def table(self, images: DataFrame, total: int, target: str, progress: Progress) -> Summary:
-        """Write predictions and rejects as Parquet, slice by slice; skip the paths that `target` has already."""
+        """Write predictions and rejects as Parquet; skip the paths that `target` has already."""
         plan = self._plan(Job("", now(), self._model.digest, total), thumbnails=False, keep="none")
-        slices = -(-total // _IMAGES_PER_SLICE)
         with _counting(self._session, progress) as counts:
             rows = _existing(self._session, target)
             if rows is not None:
                 self._check_model(rows, target)
                 images = images.join(rows.select("path"), "path", "left_anti")
                 counts.add(Counter({EARLIER: rows.count()}))
-            for number in range(slices):
-                part = images.where(pmod(hash(col("path")), lit(slices)) == number)
-                found = self._spread(part, total // slices).mapInArrow(
-                    partial(worker.to_table, plan, counts.add), _PREDICTIONS
-                )
-                found.selectExpr("*", _OUTCOME).write.mode("append").partitionBy("outcome").parquet(target)
+            found = self._spread(images, total).mapInArrow(partial(worker.to_table, plan, counts.add), _PREDICTIONS)
+            writer = found.selectExpr("*", _OUTCOME).write.mode("append").partitionBy("outcome")
+            writer.options(**_KEEP_TASKS).parquet(target)
         return counts.summary()
 
     def _plan(self, job: Job, resumed: bool = False, **changes: Any) -> Plan:
@@ -118,7 +121,8 @@ class Run:
         if "content" in images.columns:
             return images
         cpus = self._session.sparkContext.defaultParallelism
-        return images.repartition(max(min(_TASKS_PER_CPU * cpus, total), -(-total // _IMAGES_PER_TASK)))
+        tasks = min(-(-total // _IMAGES_PER_TASK), _MOST_TASKS)
+        return images.repartition(max(min(_TASKS_PER_CPU * cpus, total), tasks))
 
     def _check_model(self, rows: DataFrame, target: str) -> None:
         for name, version in rows.select("model_name", "model_version").distinct().collect():
@@ -171,9 +175,9 @@ class _Counts:
         self._done.set()
 
     def summary(self) -> Summary:
-        labels = self._total.value.copy()
-        rejects, before = labels.pop(REJECTED, 0), labels.pop(EARLIER, 0)
-        return Summary(labels, rejects, before, time.monotonic() - self._started)
+        counts = self._total.value.copy()
+        labels = Counter({name: count for name, count in counts.items() if not name.startswith("\n")})
+        return Summary(labels, rejected(counts), counts[EARLIER], time.monotonic() - self._started)
 
 
 @contextmanager

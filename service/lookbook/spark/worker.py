@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from lookbook import images
 from lookbook.errors import LookbookError, RequestError
-from lookbook.job import EARLIER, REJECTED, Job
+from lookbook.job import EARLIER, REJECTED, Job, rejected
 from lookbook.keeping import kept_input
 from lookbook.model.bundle import Bundle, read_bundle
 from lookbook.model.inference import Classifier
@@ -95,7 +95,7 @@ def to_store(plan: Plan, count: Count, batches: Iterator[pa.RecordBatch]) -> Ite
         counts, rejects = _store_batch(plan, classifier, store, batch)
         count(counts)
         yield rejects
-        stored = counts.total() - counts[EARLIER] - counts[REJECTED]
+        stored = counts.total() - counts[EARLIER] - rejected(counts).total()
         time.sleep(max(0.0, stored / plan.writes_per_second - (time.monotonic() - started)))
 
 
@@ -154,7 +154,7 @@ def _stored(plan: Plan, store: Store, paths: Sequence[str]) -> frozenset[str]:
 
 
 def _tally(found: Sequence[_Classified | _Reject]) -> Counter[str]:
-    return Counter(REJECTED if isinstance(item, _Reject) else item.top[0][0] for item in found)
+    return Counter(REJECTED + item.code if isinstance(item, _Reject) else item.top[0][0] for item in found)
 
 
 def _to_rejects(found: Sequence[_Classified | _Reject]) -> pa.RecordBatch:

@@ -19,7 +19,7 @@ from lookbook.cli import output
 from lookbook.cli.extras import extra
 from lookbook.cli.options import release_options
 from lookbook.errors import LookbookError
-from lookbook.job import REJECTED
+from lookbook.job import rejected
 from lookbook.model.bundle import find_bundle, read_bundle
 from lookbook.settings import Settings
 
@@ -51,7 +51,8 @@ def _pairs(_context: click.Context, _parameter: click.Parameter, values: tuple[s
 @click.option(
     "--rejects",
     metavar="FOLDER",
-    help="Where to list images that cannot be read; - prints the list.  [default: NAME-rejects; with --on-cluster: -]",
+    help="Where to list images that cannot be read; - prints the first 1,000.  [default: NAME-rejects; with "
+    "--on-cluster: -]",
 )
 @click.option(
     "--writes-per-second",
@@ -148,11 +149,18 @@ def _with_session(
 def _print_summary(summary: "Summary", cpus: int) -> None:
     for reject in summary.listed:
         print(reject)
+    if 0 < len(summary.listed) < summary.rejects:
+        output.complain(
+            f"{summary.rejects - len(summary.listed)} more rejects are not listed: run the same command with "
+            "--rejects FOLDER to list all"
+        )
     done = sum(summary.labels.values())
     for label, count in summary.labels.most_common():
         print(f"{label}  {count}")
     if summary.before:
         print(f"classified by an earlier run: {summary.before}")
+    for reason, count in summary.reasons.most_common():
+        print(f"rejected as {reason}: {count}")
     print(
         f"classified: {done}, rejected: {summary.rejects}, in {summary.seconds:.0f} s; "
         f"{done / summary.seconds / cpus:.1f} images per second per CPU"
@@ -222,6 +230,6 @@ class _Lines:
         rate = counts.total() / (now - self._started)
         left = (self._total - counts.total()) / rate
         output.complain(
-            f"{counts.total()} of {self._total} images, {rate:.0f} a second, {counts[REJECTED]} rejected, "
+            f"{counts.total()} of {self._total} images, {rate:.0f} a second, {rejected(counts).total()} rejected, "
             f"{left / 60:.0f} minutes left"
         )
