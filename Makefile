@@ -21,7 +21,7 @@ E2E_docs = tests/e2e/test_docs.py tests/e2e/test_external.py
 E2E_spark = tests/e2e/test_spark.py
 E2E_all = tests/e2e
 
-.PHONY: setup help run test lint actionlint bench peers pages acceptance acceptance-photos quality exports reference docs screenshots cassandra clients images spark-image load rendered \
+.PHONY: setup help run test lint actionlint bench bench-spark peers pages acceptance acceptance-photos quality exports reference docs screenshots cassandra clients images spark-image load rendered \
     e2e power-loss train lock release package login push clean
 
 setup: $(VENV)/serving ## make .venv from the locked requirements, with the command lookbook in it (the default)
@@ -51,6 +51,9 @@ clients: $(CLIENTS)/clients ## install the public clients of /v2, for the tests
 
 bench: $(VENV)/testing ## measure requests, CPU time, and memory (needs wrk)
 	$(VENV)/bin/python -m benchmarks.bench
+
+bench-spark: $(VENV)/testing ## measure CPU time, speed, and memory of batch jobs on Spark (needs Java, and Docker for the commit log)
+	$(VENV)/bin/python -m benchmarks.spark
 
 peers: $(VENV)/testing $(PEERS:%=.venv-peers/%/peer) $(if $(shell command -v go),.venv-peers/vegeta) ## compare with other servers (needs wrk, and Go for the columns at half rate)
 	$(VENV)/bin/python -m benchmarks.peers --behavior

@@ -44,7 +44,7 @@ exec docker-entrypoint.sh cassandra -f
 
 
 @contextmanager
-def _ring(nodes: int, mode: str) -> Iterator[str]:
+def ring(nodes: int, mode: str) -> Iterator[str]:
     """The addresses of a new ring, which is removed afterward."""
     addresses = [f"{_SUBNET}.{number}" for number in range(11, 11 + nodes)]
     names = [f"{_NETWORK}-{address}" for address in addresses]
@@ -81,7 +81,7 @@ def _docker(*arguments: str) -> str:
     return result.stdout
 
 
-def _create_tables(settings: Settings) -> None:
+def create_tables(settings: Settings) -> None:
     """Again and again while the new nodes are too busy."""
     deadline = time.monotonic() + _START_SECONDS
     while True:
@@ -93,8 +93,8 @@ def _create_tables(settings: Settings) -> None:
 
 
 def _measure(nodes: int, mode: str, seconds: int) -> tuple[str, ...]:
-    with _ring(nodes, mode) as addresses, tempfile.TemporaryDirectory(prefix="lookbook-bench-") as folder:
-        _create_tables(Settings(cassandra_contact_points=addresses, cassandra_replication=nodes))
+    with ring(nodes, mode) as addresses, tempfile.TemporaryDirectory(prefix="lookbook-bench-") as folder:
+        create_tables(Settings(cassandra_contact_points=addresses, cassandra_replication=nodes))
         settings = {
             "LOOKBOOK_STORE": "cassandra",
             "LOOKBOOK_CASSANDRA_CONTACT_POINTS": addresses,
