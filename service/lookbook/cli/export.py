@@ -41,10 +41,10 @@ def export(file: Path | None, images: Path | None, since: str | None, until: str
     model_version, ground_truth, and judgments. This needs the extra "parquet" of the package.
 
     With --images, each image whose ground truth is a label is written to FOLDER/LABEL/ID with the suffix .png, .jpg, or
-    .webp, and listed in FOLDER/index.csv. Its columns are path, label, and sender_id, which is the ID here: training
-    keeps images of one sender together, and the sender of these is not known. Keras's image_dataset_from_directory and
-    `lookbook model build --images` read such a folder. LOOKBOOK_KEEP and LOOKBOOK_KEEP_DAYS say which images the server
-    keeps, and for how long.
+    .webp, and listed in FOLDER/index.csv. Its columns are path, label, and sender_id. Training keeps images of one
+    sender together; the sender of these is not known, so sender_id is the prediction's ID. Keras's
+    image_dataset_from_directory and `lookbook model build --images` read such a folder. LOOKBOOK_KEEP and
+    LOOKBOOK_KEEP_DAYS say which images the server keeps, and for how long.
     """
     if (file is None) == (images is None):
         raise click.UsageError("name either FILE.parquet or --images FOLDER")

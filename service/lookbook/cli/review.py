@@ -75,9 +75,9 @@ def export(url: str, token: str | None, limit: int, images: Path | None, **query
 def import_(url: str, token: str | None, file: Path, annotator: str) -> None:
     """Add the judgments of a CSV file.
 
-    The file has the columns id, label, and verdict, in any order; other columns are ignored. Lines without a
-    label and a verdict are skipped. First, all lines are checked: if one cannot be accepted, it is named, and nothing
-    is added. You can repeat an import: judgments that are stored already are not added again.
+    The file has the columns id and label, and optionally verdict, in any order; other columns are ignored. Lines with
+    neither a label nor a verdict are skipped. First, all lines are checked: if one cannot be accepted, it is named, and
+    nothing is added. You can repeat an import: judgments that are stored already are not added again.
     """
     from lookbook.cli.client import Client
     from lookbook.cli.judgments import read_judgments

@@ -33,7 +33,8 @@ drift_status = Gauge(
 )
 drift_evidence = Gauge(
     "lookbook_drift_evidence",
-    "Evidence of drift up to the newest complete chunk of days; drift is reported at 2,000",
+    "Evidence of drift up to the newest complete chunk of days; "
+    "drift is reported at 2,000 if the change is large enough",
     ["name", "version"],
     multiprocess_mode="livemax",
 )
