@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 from lookbook.spark import session
 
-# Ends with the exit code and the message of the error, as the command does.
-ENDED = """
+# Prints the exit code and the message of each error, which the command uses.
+SESSIONS = """
 import os, signal
 from lookbook.errors import LookbookError
 from lookbook.spark.session import open_session
 
-try:
-    with open_session("test", {"spark.master": "local[1]", "spark.driver.memory": "512m"}) as session:
-        os.kill(session.sparkContext._gateway.proc.pid, signal.SIGKILL)
-        session.range(10).count()
-except LookbookError as error:
-    print(error)
-    raise SystemExit(error.exit_code)
+for master in ("local-cluster[1,1,64]", "local[1]"):
+    try:
+        with open_session("test", {"spark.master": master, "spark.driver.memory": "512m"}) as session:
+            os.kill(session.sparkContext._gateway.proc.pid, signal.SIGKILL)
+            session.range(10).count()
+    except LookbookError as error:
+        print(error.exit_code, error)
 """
 
 
@@ -37,11 +37,14 @@ def test_an_ipv6_address_of_the_driver_is_in_brackets(host: str, expected: dict[
 
 
 @pytest.mark.usefixtures("java")
-def test_the_end_of_spark_is_one_line_and_no_refusal(tmp_path: Path) -> None:
+def test_a_failed_start_and_the_end_of_spark_are_one_line_each(tmp_path: Path) -> None:
     result = subprocess.run(
-        [sys.executable, "-c", ENDED], capture_output=True, text=True, timeout=120, cwd=tmp_path, check=False
+        [sys.executable, "-c", SESSIONS], capture_output=True, text=True, timeout=120, cwd=tmp_path, check=False
     )
-    assert result.returncode == session.SparkEnded.exit_code, result.stderr
-    assert result.stdout == (
-        "the Java process of Spark has ended, maybe out of memory: run the same command again to classify the rest\n"
+    assert result.returncode == 0, result.stderr
+    refused, ended = result.stdout.splitlines()
+    assert refused.startswith("1 Spark did not start: org.apache.spark.SparkException: Asked to launch cluster with")
+    assert refused.endswith("; check --conf and JAVA_HOME")
+    assert ended == (
+        "75 the Java process of Spark has ended, maybe out of memory: run the same command again to classify the rest"
     )

@@ -50,7 +50,7 @@ def open_session(name: str, options: dict[str, str]) -> Iterator[SparkSession]:
         builder = builder.config(key, value)
     try:
         session = builder.getOrCreate()
-    except PySparkException as error:
+    except (PySparkException, Py4JJavaError) as error:
         raise LookbookError(f"Spark did not start: {reason(error)}; check --conf and JAVA_HOME") from error
     try:
         yield session
