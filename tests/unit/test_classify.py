@@ -67,7 +67,7 @@ def test_bad_files_are_reported_and_do_not_stop_the_others(serve: Callable[..., 
     assert ended.stderr.splitlines() == [
         f"lookbook: {tmp_path}/none.png: No such file or directory",
         f"lookbook: {tmp_path}/broken.jpg: the file is not a JPEG, PNG, or WebP image",
-        f"lookbook: {tmp_path}/large.png: the request body is larger than 50,000 bytes: send a smaller image",
+        f"lookbook: {tmp_path}/large.png: the request body is larger than 50,000 bytes: send a smaller image or batch",
         "lookbook: 3 of 5 images failed",
     ]
 

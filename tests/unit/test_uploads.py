@@ -139,7 +139,7 @@ def test_a_body_over_the_limit_is_refused(make_app: Callable[..., Flask]) -> Non
     assert error_of(response) == (
         413,
         "image_too_large",
-        "the request body is larger than 1,000 bytes: send a smaller image",
+        "the request body is larger than 1,000 bytes: send a smaller image or batch",
     )
     assert client.post("/v1/predictions", data=bytes(1001), content_type="image/png").status_code == 413
 

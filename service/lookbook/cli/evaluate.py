@@ -29,7 +29,7 @@ def evaluate(url: str, token: str | None, as_json: bool, **query: Any) -> None:
 
     A server samples its predictions, and people judge some of them. From the judgments, it estimates the accuracy of
     all predictions of the period, and the precision and recall of each label, with 95% confidence intervals. With
-    fewer than five judgments, it returns only their number.
+    fewer than five judgments, there are counts but no estimates.
     """
     # Imported here: the other commands start faster without it.
     from lookbook.cli.client import Client

@@ -90,7 +90,7 @@ def replay(
     \b
     Exit codes:
       0    the candidate is not significantly worse
-      1    the models could not be compared
+      1    the models could not be compared, or the result could not be stored
       2    the command line is wrong
       3    the candidate is significantly worse
       130  the command was interrupted

@@ -35,7 +35,7 @@ def _read_chunk(request: Request) -> bytes:
         return request.stream.read(_CHUNK)
     except RequestEntityTooLarge as error:
         limit = _size(request.max_content_length or 0)
-        raise ImageTooLarge(f"the request body is larger than {limit}: send a smaller image") from error
+        raise ImageTooLarge(f"the request body is larger than {limit}: send a smaller image or batch") from error
     except ParseException as error:
         raise InvalidRequest(f"the chunked request body is malformed: {error}") from error
 
