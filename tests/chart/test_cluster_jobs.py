@@ -1,10 +1,11 @@
 """`lookbook batch` with a release on an API server, whose only node has logs, but no containers."""
 
 import json
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,10 @@ from lookbook.cli.main import main
 from tests.support.api_server import ApiServer
 from tests.support.chart import Object, named
 from tests.support.commands import LOOKBOOK, SOURCES
+from tests.support.forwarder import forwarder
 from tests.support.kubelet import Kubelet, running_kubelet
 from tests.support.places import CHART
-from tests.support.running import until
+from tests.support.running import free_port, until
 
 pytestmark = pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
 
@@ -56,6 +58,7 @@ class Release:
 
     def __init__(self, server: ApiServer, namespace: str, folder: Path) -> None:
         self.server, self.namespace, self._folder = server, namespace, folder
+        self.environment = dict(server.environment)
         server.run("helm", "--namespace", namespace, "install", "prod", CHART, "--set", "batch.enabled=true")
         spec = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}
         self.create({"kind": "PersistentVolumeClaim", "metadata": {"name": "photos"}, "spec": spec})
@@ -96,7 +99,7 @@ class Release:
     def start(self, *arguments: str) -> Command:
         where = ["--release", "prod", "--namespace", self.namespace]
         errors = self._folder / f"{len(list(self._folder.glob('*.txt')))}.txt"
-        return Command([*arguments, *where], self.server.environment, errors)
+        return Command([*arguments, *where], self.environment, errors)
 
     def run(self, *arguments: str) -> tuple[int, str]:
         """Exit code and output of `lookbook batch`, in this process."""
@@ -214,6 +217,29 @@ def test_each_line_of_the_log_is_written_once(release: Release, kubelet: Kubelet
     first, *others = kubelet.queries["a"]
     assert "sinceSeconds" not in first
     assert all(int(query["sinceSeconds"]) < 30 for query in others)
+
+
+def test_a_job_is_followed_through_an_interruption_of_the_api(
+    release: Release, kubelet: Kubelet, tmp_path: Path
+) -> None:
+    config = Path(release.environment["KUBECONFIG"]).read_text()
+    near, far = free_port(), re.findall(r"127\.0\.0\.1:(\d+)", config)[0]
+    (tmp_path / "kubeconfig").write_text(config.replace(far, str(near)))
+    release.environment |= {"KUBECONFIG": str(tmp_path / "kubeconfig")}
+    with ExitStack() as way:
+        way.enter_context(forwarder("127.0.0.1", near, int(far)))
+        with release.running("spring") as command:
+            kubelet.log("a", "one")
+            release.start_driver("a")
+            until(lambda: kubelet.queries.get("a"))
+            way.close()
+            until(lambda: "the Kubernetes API does not respond" in command.errors())
+            kubelet.log("a", "two")
+            release.end("Complete")
+            way.enter_context(forwarder("127.0.0.1", near, int(far)))
+            code, lines, errors = command.ended()
+    assert (code, lines) == (0, "one\ntwo\n"), errors
+    assert errors.count("the Kubernetes API does not respond") == 1
 
 
 def test_executors_without_a_node_are_reported_once(release: Release, kubelet: Kubelet) -> None:

@@ -1,4 +1,4 @@
-"""A connection to Cassandra that can be cut."""
+"""A connection that can be cut."""
 
 import threading
 from collections.abc import Iterator
@@ -9,9 +9,10 @@ from tests.support.places import CASSANDRA_PORT
 
 
 class Forwarder:
-    """Forwards connections to the tests' Cassandra."""
+    """Forwards connections to another port of 127.0.0.1."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, target: int) -> None:
+        self._target = target
         self._listener = create_server((host, port))
         self._flows = threading.Event()
         self._flows.set()
@@ -41,7 +42,7 @@ class Forwarder:
                 near, _ = self._listener.accept()
             except OSError:
                 return
-            far = create_connection(("127.0.0.1", CASSANDRA_PORT))
+            far = create_connection(("127.0.0.1", self._target))
             self._ends += (near, far)
             for ends in ((near, far), (far, near)):
                 threading.Thread(target=self._copy, args=ends, daemon=True).start()
@@ -58,9 +59,9 @@ class Forwarder:
 
 
 @contextmanager
-def forwarder(host: str, port: int) -> Iterator[Forwarder]:
-    """Forward from this address until the context ends."""
-    running = Forwarder(host, port)
+def forwarder(host: str, port: int, target: int = CASSANDRA_PORT) -> Iterator[Forwarder]:
+    """Forward from this address until the context ends; by default, to the tests' Cassandra."""
+    running = Forwarder(host, port, target)
     try:
         yield running
     finally:

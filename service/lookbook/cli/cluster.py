@@ -39,6 +39,10 @@ class ClusterError(LookbookError):
     """A request to the cluster failed; the message says why in one line."""
 
 
+class ClusterUnreachable(ClusterError):
+    """The API does not respond, or not now."""
+
+
 @dataclass(frozen=True, slots=True)
 class Serving:
     """What a pod serves, or why that is unknown."""
@@ -202,7 +206,8 @@ def in_one_line() -> Iterator[None]:
     try:
         yield
     except (ApiException, HTTPError, WebSocketException, ConfigException, OSError) as error:
-        raise ClusterError(
+        later = isinstance(error, HTTPError) or (isinstance(error, ApiException) and (error.status or 0) >= 500)
+        raise (ClusterUnreachable if later else ClusterError)(
             f"cannot use the Kubernetes API: {_reason(error)}; check --context, and that `kubectl get pods` works"
         ) from error
 

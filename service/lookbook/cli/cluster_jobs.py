@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from kubernetes.client import ApiException
 
-from lookbook.cli.cluster import TIMEOUT, ClusterError, Release, in_one_line
+from lookbook.cli.cluster import TIMEOUT, ClusterError, ClusterUnreachable, Release, in_one_line
 from lookbook.cli.obstacles import obstacle
 from lookbook.cli.pod_log import PodLog
 
@@ -23,6 +23,8 @@ _MOUNT = "spark.kubernetes.executor.volumes.persistentVolumeClaim.images"
 _NAME, _SOURCE = "lookbook/job", "lookbook/source"  # annotations of the Job
 _LONGEST_NAME = 63
 _POLL_SECONDS = 1.0
+_PATIENCE_SECONDS = 300.0  # for an API that does not respond while a job is followed
+_UNREACHABLE = "the Kubernetes API does not respond; the job keeps running, and the command waits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,22 +119,46 @@ class ClusterJobs:
 
         Raises ClusterError if it fails.
         """
-        log, said = PodLog(self._release, "driver"), set[str]()
-        while job := self._find(name):
-            driver = self._driver(job)
-            for pod in [driver, *self._executors(driver)] if driver else ():
-                reason = obstacle(pod)
-                if reason and reason not in said:
-                    complain(f"pod {pod.metadata.name} {reason}")
-                    said.add(reason)
-            if driver:
-                log.follow(driver, write)
-            if job.state == "complete":
-                return
-            if job.state == "failed":
-                raise ClusterError(f"job {name} failed: its log says why; start it again to classify the rest")
+        log, said, reached = PodLog(self._release, "driver"), set[str](), time.monotonic()
+        while True:
+            try:
+                job = self._find(name)
+                if job:
+                    self._report(job, log, said, write, complain)
+            except ClusterUnreachable:
+                if time.monotonic() - reached > _PATIENCE_SECONDS:
+                    raise
+                if _UNREACHABLE not in said:
+                    complain(_UNREACHABLE)
+                    said.add(_UNREACHABLE)
+            else:
+                if job is None:
+                    raise ClusterError(f"job {name} was stopped: start it again to classify the rest")
+                if job.state == "failed":
+                    raise ClusterError(f"job {name} failed: its log says why; start it again to classify the rest")
+                if job.state == "complete":
+                    return
+                reached = time.monotonic()
             time.sleep(_POLL_SECONDS)
-        raise ClusterError(f"job {name} was stopped: start it again to classify the rest")
+
+    def _report(
+        self,
+        job: ClusterJob,
+        log: PodLog,
+        said: set[str],
+        write: Callable[[str], object],
+        complain: Callable[[str], object],
+    ) -> None:
+        """Say once what keeps the pods of the job from running, and write what is new in its log."""
+        driver = self._driver(job)
+        if not driver:
+            return
+        for pod in (driver, *self._executors(driver)):
+            reason = obstacle(pod)
+            if reason and reason not in said:
+                complain(f"pod {pod.metadata.name} {reason}")
+                said.add(reason)
+        log.follow(driver, write)
 
     def _find(self, name: str) -> ClusterJob | None:
         return next((job for job in self.all() if job.name == name), None)
