@@ -197,10 +197,10 @@ def replays(
     found = {count: Replays() for count in (6, 20, 50, 200)}
     for _ in range(repetitions):
         pairs, truths = _pairs(rng, images.model, other, rng.choice(rows, PAIRS), swapped)
-        every = Replay(pairs, {})
+        every = Replay.of(pairs, {})
         for count, into in found.items():
             judged = {flip.id: truths[flip.id] for flip in every.flips.flips[:count]}
-            flips = Replay(pairs, judged).flips
+            flips = Replay.of(pairs, judged).flips
             into.significant.append(flips.test.is_significant)
             into.worse.append(flips.is_worse)
             if flips.difference:

@@ -45,6 +45,12 @@ class Window:
     def model(self) -> tuple[str, str]:
         return self.model_name, self.model_version
 
+    @property
+    def bounds(self) -> tuple[UUID, UUID]:
+        """The ids are from the first, inclusive, to the second, exclusive."""
+        since, until = (first_id(_moment(min(day, _LAST_DAY))) for day in (self.since, self.until + 1))
+        return since, until
+
     def day(self, number: int) -> SampledDay:
         return SampledDay(number, self.model_name, self.model_version)
 
@@ -136,7 +142,7 @@ def settled_page(
 
     Each stands for itself alone. Also returns the id after which the next page begins; None on the last page.
     """
-    since, until = (first_id(_moment(min(day, _LAST_DAY))) for day in (window.since, window.until + 1))
+    since, until = window.bounds
     page = store.page(Query(limit, after, since=since, until=until))
     found = [
         SettledSample(Sample(item.id, item.top, 1.0), 1.0, page.truths.get(item.id))

@@ -3,14 +3,15 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from lookbook.cli.comparison import Comparison, Rerun
-from lookbook.cli.report import page as report_page
+from lookbook.cli.report import write
+from lookbook.judgment import GroundTruth
 from lookbook.model.thumbnails import make_thumbnail
 from lookbook.prediction import id_maker
+from lookbook.replay.comparison import Comparison
+from lookbook.replay.rerun import Rerun, Stored
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -18,30 +19,26 @@ from tests.support.places import PHOTOS
 
 NAME = "clothes_of_the_summer_collection_2026_and_of_the_winter_collection"
 HOSTILE = '<script>document.title = "x"</script>'
-TRUTHS: list[dict[str, Any] | None] = [{"label": "Dress"}, {"label": "Coat"}, {"verdict": "unclear"}, None, None]
+NOW = datetime.now(UTC)
+TRUTHS = [GroundTruth("Dress", 1, NOW), GroundTruth("Coat", 1, NOW), GroundTruth(None, 1, NOW), None, None]
 
 
-def rerun(number: int, truth: dict[str, Any] | None, candidate: str) -> Rerun:
-    sample = {
-        "id": str(id_maker()()),
-        "created_at": "2026-01-31T12:00:00.000000Z",
-        "label": "Coat",
-        "score": 0.7,
-        "u": number / 100,
-        "inclusion_probability": 1.0,
-        "ground_truth": truth and {**truth, "judgments": 1, "judged_at": datetime.now(UTC).isoformat()},
-    }
+def rerun(number: int, truth: GroundTruth | None, candidate: str) -> Rerun:
+    stored = Stored(id_maker()(), ("Coat", 0.7), number / 100, 1.0, truth)
     preview = make_thumbnail(Image.open(PHOTOS / "dress.jpg"), 240)
-    return Rerun(sample, ("Coat", 0.7), (candidate, 0.6), preview)
+    return Rerun(stored, ("Coat", 0.7), (candidate, 0.6), preview)
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    flips = [rerun(number, truth, "Dress") for number, truth in enumerate(TRUTHS)]
-    reruns = [*flips, rerun(9, None, HOSTILE), *(rerun(20 + number, None, "Coat") for number in range(9))]
-    comparison = Comparison(f"{NAME}/1.0.0", f"{NAME}/2.0.0", reruns, {})
+    comparison = Comparison(f"{NAME}/1.0.0", f"{NAME}/2.0.0")
+    for number, truth in enumerate(TRUTHS):
+        comparison.add(rerun(number, truth, "Dress"))
+    comparison.add(rerun(9, None, HOSTILE))
+    for number in range(9):
+        comparison.add(rerun(20 + number, None, "Coat"))
     path = tmp_path / "report.html"
-    path.write_text(report_page(comparison.report(0, all_inputs=False), comparison.flips))
+    write(path, comparison.report(all_inputs=False), comparison.flips)
     return path
 
 

@@ -29,7 +29,7 @@ def first_flips(replay: Replay, count: int) -> dict[UUID, GroundTruth]:
 
 
 def test_a_model_against_itself_is_never_worse() -> None:
-    replay = Replay(pairs(ROWS, {}), truths_of(ROWS))
+    replay = Replay.of(pairs(ROWS, {}), truths_of(ROWS))
     assert not replay.is_worse
     assert replay.agreement is not None
     assert replay.agreement.estimate == 1
@@ -42,14 +42,15 @@ def test_a_model_against_itself_is_never_worse() -> None:
 
 def test_exchanged_labels_are_found_with_six_judgments() -> None:
     """Six flips of which the stored model is right: with five, no test can know."""
-    every = Replay(pairs(ROWS, EXCHANGED), {})
+    swapped = pairs(ROWS, EXCHANGED)
+    every = Replay.of(swapped, {})
     known = truths_of(ROWS)
     right = [flip for flip in every.flips.flips if known[flip.id].label == flip.baseline]
     position = every.flips.flips.index(right[5]) + 1
     assert position <= 8
     for count in range(position):
-        assert not Replay(every.pairs, first_flips(every, count)).is_worse
-    found = Replay(every.pairs, first_flips(every, position))
+        assert not Replay.of(swapped, first_flips(every, count)).is_worse
+    found = Replay.of(swapped, first_flips(every, position))
     assert found.is_worse
     assert found.flips.test.p_value == pytest.approx(2 / 64)
     assert found.flips.difference is not None
@@ -57,7 +58,7 @@ def test_exchanged_labels_are_found_with_six_judgments() -> None:
 
 
 def test_flips_are_counted_by_their_labels() -> None:
-    replay = Replay(pairs(ROWS, {"Dress": "Coat", "Shirt": "Coat"}), {})
+    replay = Replay.of(pairs(ROWS, {"Dress": "Coat", "Shirt": "Coat"}), {})
     flips = replay.flips_by_label()
     assert {(a, b) for a, b, _, _ in flips} == {("Dress", "Coat"), ("Shirt", "Coat")}
     assert sum(rows for _, _, rows, _ in flips) == len(replay.flips.flips)
@@ -67,10 +68,11 @@ def test_flips_are_counted_by_their_labels() -> None:
 
 
 def test_a_flip_judged_out_of_turn_does_not_count_yet() -> None:
-    every = Replay(pairs(ROWS, EXCHANGED), {})
+    swapped = pairs(ROWS, EXCHANGED)
+    every = Replay.of(swapped, {})
     early, late = first_flips(every, 10), first_flips(every, 20)
     del late[every.flips.flips[10].id]
-    assert Replay(every.pairs, late).to_json() == Replay(every.pairs, early).to_json()
+    assert Replay.of(swapped, late).to_json() == Replay.of(swapped, early).to_json()
 
 
 def test_a_faithful_replay_repeats_label_and_score() -> None:
@@ -80,6 +82,6 @@ def test_a_faithful_replay_repeats_label_and_score() -> None:
 
 
 def test_nothing_to_compare() -> None:
-    found = Replay([], {}).to_json()
+    found = Replay.of([], {}).to_json()
     assert found["agreement"] is found["accuracy_difference"] is None
     assert found["flips"] == []

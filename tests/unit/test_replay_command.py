@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
-from lookbook.cli.inputs import StoredInput
 from lookbook.model.bundle import Bundle, read_bundle
 from lookbook.model.decoding import decode
 from lookbook.model.inference import Classifier
 from lookbook.model.preprocessing import to_array
 from lookbook.prediction import Prediction, id_maker
+from lookbook.replay.inputs import StoredInput
 from lookbook.store import Entry, Input, Store
 from lookbook.store.sqlite import SqliteStore
-from PIL import Image, ImageEnhance
 
 from tests.support.commands import lookbook
 from tests.support.places import BAG, CLOTHES, GOLDEN, MLP, PHOTOS
+from tests.support.replays import exchange_labels, sample, variants
 from tests.support.running import Service
 
 BAGS, OTHERS = 9, 12
@@ -34,29 +34,6 @@ Alter = Callable[[Callable[[dict[str, Any]], None]], Path]
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return SqliteStore(str(tmp_path / "serve.sqlite"), lambda _: None)
-
-
-def variants(path: Path, count: int) -> list[bytes]:
-    """The image, darker and darker; PNG as the model sees it."""
-    found = []
-    for number in range(count):
-        out = io.BytesIO()
-        ImageEnhance.Brightness(Image.open(path).convert("L")).enhance(1 - number / 100).save(out, "PNG")
-        found.append(out.getvalue())
-    return found
-
-
-def sample(store: Store, classifier: Classifier, images: list[bytes], rate: float | None = 1.0) -> list[Prediction]:
-    """Store the predictions for images, made yesterday, with their inputs."""
-    noon = datetime.now(UTC).replace(hour=12, minute=0) - timedelta(days=1)
-    make = id_maker(clock=lambda: int(noon.timestamp()) * 10**9)
-    bundle, made = classifier.bundle, []
-    for image in images:
-        array = to_array(decode(image, bundle.input, 10**8), bundle.input)
-        top = classifier.top(classifier.classify(array))
-        made.append(Prediction(make(), "", top, bundle.name, bundle.version))
-        store.put(Entry(made[-1], None, rate, Input("pixels", image)))
-    return made
 
 
 @pytest.fixture
@@ -72,14 +49,7 @@ def service(serve: Callable[..., Service], store: Store, classifier: Classifier)
 @pytest.fixture
 def exchanged(altered: Alter) -> Path:
     """The served model with two labels exchanged."""
-
-    def change(manifest: dict[str, Any]) -> None:
-        labels = manifest["labels"]
-        bag, shirt = labels.index("Bag"), labels.index("Shirt")
-        labels[bag], labels[shirt] = labels[shirt], labels[bag]
-        manifest["version"] = "3.0.0"
-
-    return altered(change)
+    return altered(exchange_labels)
 
 
 def replay(service: Service, *arguments: object) -> "subprocess.CompletedProcess[str]":
@@ -285,9 +255,7 @@ def test_a_report_that_cannot_be_written_is_one_line(service: Service, tmp_path:
 
 
 def stored_input(kind: str, content: bytes, bundle: Bundle) -> StoredInput:
-    import base64
-
-    return StoredInput({"kind": kind, "content": base64.b64encode(content).decode()}, bundle.input, 10**8)
+    return StoredInput(Input(kind, content), bundle.input, 10**8)
 
 
 def npy(array: Any) -> bytes:

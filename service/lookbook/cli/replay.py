@@ -4,17 +4,15 @@ The only command that uses a server and a model on this machine together: the se
 truths, and running a second model must not slow it down. Tests: tests/unit/test_replay_command.py.
 """
 
-import json
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lookbook.cli import output
 from lookbook.cli.options import day_options, server_options, version_option
 from lookbook.errors import LookbookError, RequestError
 from lookbook.model.bundle import Bundle, BundleError, find_bundle, read_bundle
@@ -25,9 +23,8 @@ from lookbook.settings import Settings
 # Everything else is imported where it is needed, because the other commands start faster without it.
 if TYPE_CHECKING:
     from lookbook.cli.client import Client
-    from lookbook.cli.comparison import Comparison, Rerun
-
-WORSE = 3  # exit code
+    from lookbook.replay.comparison import Comparison
+    from lookbook.replay.rerun import Rerun
 
 _PAGE = 100
 
@@ -95,34 +92,21 @@ def replay(
       3    the candidate is significantly worse
       130  the command was interrupted
     """
+    from lookbook.cli import report as web
     from lookbook.cli.client import Client
-    from lookbook.cli.comparison import lines
+    from lookbook.cli.comparison import finish
 
     client = Client(url, token)
     client.model()
     candidate = read_bundle(bundle)
     samples = _Samples(client, query, every, limit)
     find = partial(_read_baseline, baseline_bundle, bundle)
-    comparison, without_input = _compare(samples, candidate, find, previews=html is not None)
-    report = comparison.report(without_input, every)
-    if report["too_small"]:
-        output.complain(
-            f"some inputs ({report['too_small']:,}) are smaller than the candidate's input size, which may lower its "
-            "accuracy; to keep the uploaded files from now on, set LOOKBOOK_KEEP=original on the server"
-        )
+    comparison = _compare(samples, candidate, find, previews=html is not None)
+    report = comparison.report(every)
     if html:
-        _write(html, comparison, report)
-    stored, refusal = (None, None) if no_store else _store(client, comparison.to_store(report))
-    if as_json:
-        print(json.dumps({"comparison": stored, **report}))
-    else:
-        print(*lines(report), sep="\n")
-        if stored and report["judged"] < report["flips_to_judge"]:
-            print(f"review       {url.rstrip('/')}/#review?compare={stored}")
-    if refusal:
-        output.complain(f"the result is not stored: {refusal}; use another token, or --no-store")
-    if report["worse"] or refusal:
-        sys.exit(WORSE if report["worse"] else 1)
+        web.write(html, report, comparison.flips)
+    stored, refusal = (None, None) if no_store else _store(client, comparison, report)
+    finish(report, stored, refusal, url.rstrip("/"), as_json)
 
 
 class _Samples:
@@ -153,12 +137,9 @@ class _Samples:
 
 def _compare(
     samples: _Samples, candidate: Bundle, find_baseline: Callable[..., Bundle], previews: bool
-) -> tuple["Comparison", int]:
-    """What both models say, and how many samples no longer have an input.
-
-    `find_baseline` gets the name and version of the model that made the predictions.
-    """
-    from lookbook.cli.comparison import Comparison
+) -> "Comparison":
+    """`find_baseline` gets the name and version of the model that made the predictions."""
+    from lookbook.replay.comparison import Comparison
 
     found: list[Rerun] = []
     without_input = 0
@@ -178,7 +159,11 @@ def _compare(
             f"the server has no inputs of this model version and period (predictions without one: {without_input:,}); "
             "check --model-version, --since, --until, and the server's LOOKBOOK_KEEP"
         )
-    return Comparison(_name(baseline), _name(candidate), found, samples.limits), without_input
+    comparison = Comparison(baseline.full_name, candidate.full_name)
+    comparison.without_input = without_input
+    for one in found:
+        comparison.add(one.with_limit(samples.limits.get(one.day, 1.0)))
+    return comparison
 
 
 def _read_baseline(given: Path | None, candidate: Path, name: str, version: str) -> Bundle:
@@ -192,47 +177,32 @@ def _read_baseline(given: Path | None, candidate: Path, name: str, version: str)
         )
     bundle = read_bundle(folder)
     if (bundle.name, bundle.version) != (name, version):
-        raise BundleError(f"{folder} is {_name(bundle)}, but the predictions are of {name}/{version}")
+        raise BundleError(f"{folder} is {bundle.full_name}, but the predictions are of {name}/{version}")
     return bundle
 
 
 def _runner(baseline: Bundle, candidate: Bundle, previews: bool) -> Callable[[Sample], "Rerun"]:
-    from lookbook.cli.comparison import Rerun
-    from lookbook.cli.inputs import StoredInput
+    from lookbook.cli.samples import to_input, to_stored
     from lookbook.model.inference import Classifier
     from lookbook.model.pillow import configure_pillow
+    from lookbook.replay.rerun import Models
 
     configure_pillow()
-    max_pixels = Settings().max_pixels
     with quiet():
-        models = [Classifier(bundle, available_cpus()) for bundle in (baseline, candidate)]
+        before, after = (Classifier(bundle, available_cpus()) for bundle in (baseline, candidate))
+    models = Models(before, after, Settings().max_pixels)
 
-    def rerun(sample: Sample) -> Rerun:
-        input = StoredInput(sample["input"], baseline.input, max_pixels)
-        before, after = (model.top(model.classify(input.array(model.bundle.input)))[0] for model in models)
-        kept = {name: sample[name] for name in Rerun.MEMBERS}
-        preview = input.preview() if previews and before[0] != after[0] else b""
-        return Rerun(kept, before, after, preview, input.is_smaller_than(candidate.input))
+    def rerun(sample: Sample) -> "Rerun":
+        return models.rerun(to_stored(sample), to_input(sample), previews)
 
     return rerun
 
 
-def _store(client: "Client", comparison: Mapping[str, Any]) -> tuple[str | None, RequestError | None]:
+def _store(client: "Client", comparison: "Comparison", report: Mapping[str, Any]) -> tuple[str | None, str | None]:
     """The ID of the stored comparison, or why the server does not store it."""
+    flips = [{**asdict(flip), "prediction": str(flip.prediction)} for flip in comparison.to_store()]
+    names = {"baseline": comparison.baseline, "candidate": comparison.candidate}
     try:
-        return client.compare(comparison)["id"], None
+        return client.compare({**names, "report": report, "flips": flips})["id"], None
     except RequestError as error:
-        return None, error
-
-
-def _name(bundle: Bundle) -> str:
-    return f"{bundle.name}/{bundle.version}"
-
-
-def _write(file: Path, comparison: "Comparison", report: Mapping[str, Any]) -> None:
-    from lookbook.cli.report import page
-
-    try:
-        file.write_text(page(report, comparison.flips))
-    except OSError as error:
-        raise LookbookError(f"cannot write {file}: {error.strerror}") from error
+        return None, f"{error}; use another token, or --no-store"

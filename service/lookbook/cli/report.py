@@ -3,11 +3,15 @@
 import base64
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
-from lookbook.cli.comparison import Answer, Rerun, verdict
+from lookbook.cli.comparison import verdict
+from lookbook.errors import LookbookError
+from lookbook.prediction import created_at
+from lookbook.replay.rerun import Answer, Rerun
 
-_MAX_FLIPS = 300  # shown
+MAX_FLIPS = 300  # shown
 
 _STYLE = """
 :root { color-scheme: light dark;
@@ -40,8 +44,15 @@ figcaption dt { font-size: .875rem; }
 """
 
 
+def write(file: Path, report: Mapping[str, Any], flips: Sequence[Rerun]) -> None:
+    """`flips`, in the order of review, have at least the first MAX_FLIPS. Raises LookbookError."""
+    try:
+        file.write_text(page(report, flips))
+    except OSError as error:
+        raise LookbookError(f"cannot write {file}: {error.strerror}") from error
+
+
 def page(report: Mapping[str, Any], flips: Sequence[Rerun]) -> str:
-    """`flips` are in the order of review."""
     title = f"{report['candidate']} compared with {report['baseline']}"
     kind = "worse" if report["worse"] else "better" if report["better"] else ""
     return f"""<!doctype html>
@@ -59,7 +70,7 @@ def page(report: Mapping[str, Any], flips: Sequence[Rerun]) -> str:
 <p class="result {kind}">{escape(verdict(report).capitalize())}</p>
 <dl class="facts">{"".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in _facts(report))}</dl>
 {_pairs(report)}
-{_flips(flips)}
+{_flips(flips, report["flips_to_judge"])}
 </main>
 </body>
 </html>
@@ -104,32 +115,33 @@ def _pairs(report: Mapping[str, Any]) -> str:
 <thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"""
 
 
-def _flips(flips: Sequence[Rerun]) -> str:
+def _flips(flips: Sequence[Rerun], count: int) -> str:
     if not flips:
         return "<h2>Flips</h2><p>Both models give every input the same label.</p>"
-    shown, note = flips[:_MAX_FLIPS], ""
-    if len(shown) < len(flips):
-        note = f"<p>The first {len(shown):,} of {len(flips):,}, in the order of review.</p>"
+    shown, note = flips[:MAX_FLIPS], ""
+    if len(shown) < count:
+        note = f"<p>The first {len(shown):,} of {count:,}, in the order of review.</p>"
     return f"<h2>Flips</h2>{note}<ul>{''.join(map(_flip, shown))}</ul>"
 
 
 def _flip(flip: Rerun) -> str:
-    truth = flip.truth
+    truth = flip.stored.truth
     said = "Not judged" if truth is None else f"Judged: {truth.label or 'unclear'}"
     image = base64.b64encode(flip.preview).decode()
     answers = "".join(
         f"<div><dt>{side}</dt><dd{_mark(answer, flip)}>{escape(answer[0])} {answer[1]:.0%}</dd></div>"
-        for side, answer in (("Baseline", flip.stored), ("Candidate", flip.candidate))
+        for side, answer in (("Baseline", flip.stored.answer), ("Candidate", flip.candidate))
     )
     return (
         f'<li><figure><img src="data:image/webp;base64,{image}" alt="What the models saw">'
-        f"<figcaption><dl>{answers}</dl><p>{escape(said)}<br>{flip.sample['created_at'][:16]}Z<br>{flip.id}</p>"
+        f"<figcaption><dl>{answers}</dl><p>{escape(said)}<br>{created_at(flip.id):%Y-%m-%dT%H:%M}Z<br>{flip.id}</p>"
         "</figcaption></figure></li>"
     )
 
 
 def _mark(answer: Answer, flip: Rerun) -> str:
     """The color; the text below the labels says the same."""
-    if flip.truth is None or flip.truth.label is None:
+    truth = flip.stored.truth
+    if truth is None or truth.label is None:
         return ""
-    return ' class="right"' if answer[0] == flip.truth.label else ' class="wrong"'
+    return ' class="right"' if answer[0] == truth.label else ' class="wrong"'

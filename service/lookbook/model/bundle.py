@@ -93,6 +93,10 @@ class Bundle:
     golden: tuple[Golden, ...]
     files: tuple[File, ...]
 
+    @property
+    def full_name(self) -> str:
+        return f"{self.name}/{self.version}"
+
 
 def find_bundle(folder: str) -> Path:
     """The bundle's folder: a relative one is searched in the working directory, the source tree, and the package."""

@@ -86,7 +86,7 @@ class Run:
         """Store the predictions of the job `name`; write its rejects as JSON Lines into a folder, if there is one."""
         with closing(open_store(self._settings, lambda _: None)) as store:
             job, resumed = _start(store, Job(name, now(), self._model.digest, total))
-        with _counting(self._session, progress) as counts:
+        with counting(self._session, progress) as counts:
             found = self._spread(images, total).mapInArrow(
                 partial(worker.to_store, self._plan(job, resumed), counts.add), _REJECTS
             )
@@ -101,7 +101,7 @@ class Run:
     def table(self, images: DataFrame, total: int, target: str, progress: Progress) -> Summary:
         """Write predictions and rejects as Parquet; skip the paths that `target` has already."""
         plan = self._plan(Job("", now(), self._model.digest, total), thumbnails=False, keep="none")
-        with _counting(self._session, progress) as counts:
+        with counting(self._session, progress) as counts:
             rows = _existing(self._session, target)
             if rows is not None:
                 self._check_model(rows, target)
@@ -181,7 +181,7 @@ class _Counts:
 
 
 @contextmanager
-def _counting(session: SparkSession, progress: Progress) -> Iterator[_Counts]:
+def counting(session: SparkSession, progress: Progress) -> Iterator[_Counts]:
     counts = _Counts(session, progress)
     thread = threading.Thread(target=counts.report, name="batch-progress")
     thread.start()

@@ -25,10 +25,12 @@ class SparkEnded(LookbookError):
 
 
 @contextmanager
-def open_session(name: str, options: dict[str, str]) -> Iterator[SparkSession]:
+def open_session(
+    name: str, options: dict[str, str], advice: str = "run the same command again to classify the rest"
+) -> Iterator[SparkSession]:
     """A session on this machine's CPUs, or on the master that `options` name.
 
-    Raises LookbookError if Java is missing or the session cannot start.
+    Raises LookbookError if Java is missing, the session cannot start, or a job fails; `advice` is what to do then.
     """
     check_java()
     # The workers run this interpreter, with the libraries that it has.
@@ -55,13 +57,9 @@ def open_session(name: str, options: dict[str, str]) -> Iterator[SparkSession]:
     try:
         yield session
     except (PySparkException, Py4JJavaError) as error:
-        raise LookbookError(
-            f"the job failed: {reason(error)}; run the same command again to classify the rest"
-        ) from error
+        raise LookbookError(f"the job failed: {reason(error)}; {advice}") from error
     except (Py4JError, ConnectionError) as error:
-        raise SparkEnded(
-            "the Java process of Spark has ended, maybe out of memory: run the same command again to classify the rest"
-        ) from error
+        raise SparkEnded(f"the Java process of Spark has ended, maybe out of memory: {advice}") from error
     finally:
         with suppress(Py4JError, ConnectionError):
             session.stop()

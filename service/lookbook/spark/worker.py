@@ -80,7 +80,7 @@ class _Reject:
 
 def to_table(plan: Plan, count: Count, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Rows of PREDICTIONS; a reject has a code and a message, and no label."""
-    classifier = _classifier(plan.folder, plan.job.bundle)
+    classifier = classifier_of(plan.folder, plan.job.bundle)
     for batch in batches:
         found = [_classify(plan, classifier, path, data) for path, data in _contents(batch)]
         count(_tally(found))
@@ -89,7 +89,7 @@ def to_table(plan: Plan, count: Count, batches: Iterator[pa.RecordBatch]) -> Ite
 
 def to_store(plan: Plan, count: Count, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Store the predictions; rows of REJECTS for the images that could not be read."""
-    classifier, store = _classifier(plan.folder, plan.job.bundle), _store(plan.settings)
+    classifier, store = classifier_of(plan.folder, plan.job.bundle), store_of(plan.settings)
     for batch in batches:
         started = time.monotonic()
         counts, rejects = _store_batch(plan, classifier, store, batch)
@@ -123,7 +123,7 @@ def _classify(plan: Plan, classifier: Classifier, path: str, data: bytes | None)
     spec, settings = classifier.bundle.input, plan.settings
     try:
         if data is None:
-            data = images.read(_local(path))
+            data = images.read(local(path))
         array, image = read_image(data, spec, settings.max_pixels)
     except OSError as error:
         return _Reject(path, "unreadable", error.strerror or str(error))
@@ -143,7 +143,7 @@ def _classify(plan: Plan, classifier: Classifier, path: str, data: bytes | None)
     )
 
 
-def _local(path: str) -> str:
+def local(path: str) -> str:
     return path.removeprefix("file://") if path.startswith("file:///") else path.removeprefix("file:")
 
 
@@ -178,7 +178,7 @@ def _row(item: _Classified | _Reject, bundle: Bundle) -> dict[str, Any]:
 
 
 @cache
-def _classifier(folder: str, digest: str) -> Classifier:
+def classifier_of(folder: str, digest: str) -> Classifier:
     """One in each worker process, which Spark reuses for its next task."""
     configure_pillow()
     bundle = read_bundle(Path(folder))
@@ -192,5 +192,5 @@ def _classifier(folder: str, digest: str) -> Classifier:
 
 
 @cache
-def _store(settings: Settings) -> Store:
+def store_of(settings: Settings) -> Store:
     return open_store(settings, lambda _: None)

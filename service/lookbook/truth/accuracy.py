@@ -89,9 +89,13 @@ def share_right(rows: Rows, right: Numbers) -> Share:
 
 def ratio(hit: NDArray[np.bool_], weight: Numbers, support: float) -> Share:
     """The share of hits among judged rows (m,) of these weights, about which the model's scores say nothing."""
-    estimate, size = min(_mean(hit, weight), 1.0), effective_size(weight)
+    return proportion(min(_mean(hit, weight), 1.0), effective_size(weight), len(hit), support)
+
+
+def proportion(estimate: float, size: float, n: int, support: float) -> Share:
+    """The share `estimate`, found in `n` rows that are worth `size` of equal weight."""
     error = sqrt(estimate * (1 - estimate) / size)
-    return Share(estimate, wilson(estimate, size), error, size, len(hit), support)
+    return Share(estimate, wilson(estimate, size), error, size, n, support)
 
 
 def either(low: Share, high: Share) -> Share:

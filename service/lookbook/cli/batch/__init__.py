@@ -4,16 +4,17 @@ import click
 
 from lookbook.cli.batch.classify import classify
 from lookbook.cli.batch.list import list_
+from lookbook.cli.batch.replay import replay
 from lookbook.cli.batch.stop import stop
 
 
 @click.group()
 def batch() -> None:
-    """Classify many images at once, on Spark.
+    """Classify many images at once, or compare models on them, on Spark.
 
     Spark takes half a minute to start. For fewer than about ten thousand images, `lookbook classify` is faster.
     """
 
 
-for command in (classify, list_, stop):
+for command in (classify, replay, list_, stop):
     batch.add_command(command)

@@ -4,11 +4,6 @@ Tests: tests/spark/test_batch.py, tests/chart/test_cluster_jobs.py.
 """
 
 import os
-import sys
-import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -16,24 +11,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lookbook.cli import output
+from lookbook.cli.batch.options import conf_option
+from lookbook.cli.batch.progress import progress_of
 from lookbook.cli.extras import extra
 from lookbook.cli.options import release_options
 from lookbook.errors import LookbookError
-from lookbook.job import rejected
 from lookbook.model.bundle import find_bundle, read_bundle
 from lookbook.settings import Settings
 
 if TYPE_CHECKING:
-    from lookbook.spark.batch import Progress, Summary
-
-_LOG_SECONDS = 60.0
-
-
-def _pairs(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    for value in values:
-        if "=" not in value.strip("="):
-            raise click.BadParameter(f"{value!r} is not KEY=VALUE, such as spark.driver.memory=2g")
-    return dict(value.split("=", 1) for value in values)
+    from lookbook.spark.batch import Summary
 
 
 @click.command()
@@ -60,7 +47,7 @@ def _pairs(_context: click.Context, _parameter: click.Parameter, values: tuple[s
     type=click.IntRange(1),
     help="Maximum number of predictions to store per second.",
 )
-@click.option("--conf", metavar="KEY=VALUE", multiple=True, callback=_pairs, help="Spark setting. Can be repeated.")
+@conf_option
 @click.option("--on-cluster", is_flag=True, help="Run the job with a release on Kubernetes, with its model and store.")
 @click.option("--executors", metavar="N", type=click.IntRange(1), help="Number of pods that classify.  [default: 2]")
 @click.option(
@@ -133,7 +120,7 @@ def _with_session(
             if not total:
                 raise LookbookError(f"no images in {source}: only JPEG, PNG, and WebP files are classified")
             run = jobs.Run(session, settings, model, folder, writes_per_second)
-            with _progress(total) as progress:
+            with progress_of(total) as progress:
                 if job:
                     target = rejects or f"{job}-rejects"
                     summary = run.store(images, total, job, None if target == "-" else target, progress)
@@ -192,44 +179,3 @@ def _on_cluster(
             f"`lookbook batch stop {quote(job.title)}`"
         )
         raise
-
-
-@contextmanager
-def _progress(total: int) -> Iterator["Progress"]:
-    """A progress bar if standard error is a terminal, otherwise a line a minute."""
-    if not sys.stderr.isatty():
-        yield _Lines(total).report
-        return
-    from lookbook.cli.progress import bar
-
-    with bar(total) as advance:
-        moved = 0
-
-        def report(counts: Counter[str]) -> None:
-            nonlocal moved
-            for _ in range(counts.total() - moved):
-                advance()
-            moved = counts.total()
-
-        yield report
-
-
-class _Lines:
-    """Reports the progress to standard error, one line a minute."""
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._started = self._reported = time.monotonic()
-        output.complain(f"{total} images")
-
-    def report(self, counts: Counter[str]) -> None:
-        now = time.monotonic()
-        if now - self._reported < _LOG_SECONDS or not counts:
-            return
-        self._reported = now
-        rate = counts.total() / (now - self._started)
-        left = (self._total - counts.total()) / rate
-        output.complain(
-            f"{counts.total()} of {self._total} images, {rate:.0f} a second, {rejected(counts).total()} rejected, "
-            f"{left / 60:.0f} minutes left"
-        )

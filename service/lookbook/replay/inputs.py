@@ -1,8 +1,6 @@
-"""Stored inputs, as `GET /v1/samples` has them, for a model to run on. Tests: tests/unit/test_replay_command.py."""
+"""Stored inputs, for a model to run on. Tests: tests/unit/test_replay_command.py."""
 
-import base64
 import io
-from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +10,7 @@ from lookbook.model.bundle import InputSpec
 from lookbook.model.decoding import decode
 from lookbook.model.preprocessing import read_image, to_array
 from lookbook.model.thumbnails import make_thumbnail
+from lookbook.store import Input
 
 _PREVIEW_SIDE = 240
 
@@ -19,8 +18,8 @@ _PREVIEW_SIDE = 240
 class StoredInput:
     """What the model with the input `spec` has seen."""
 
-    def __init__(self, input: Mapping[str, str], spec: InputSpec, max_pixels: int) -> None:
-        self._kind, self._content = input["kind"], base64.b64decode(input["content"])
+    def __init__(self, input: Input, spec: InputSpec, max_pixels: int) -> None:
+        self._kind, self._content = input.kind, input.content
         self._spec, self._max_pixels = spec, max_pixels
 
     def array(self, spec: InputSpec) -> NDArray[np.float32]:

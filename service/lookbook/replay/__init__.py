@@ -1,0 +1,1 @@
+"""Two models on the same stored inputs, for one machine or for many."""
