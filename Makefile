@@ -21,7 +21,7 @@ E2E_docs = tests/e2e/test_docs.py tests/e2e/test_external.py
 E2E_spark = tests/e2e/test_spark.py
 E2E_all = tests/e2e
 
-.PHONY: setup help run test lint actionlint bench bench-spark peers pages acceptance acceptance-photos quality exports reference docs screenshots cassandra clients images spark-image load rendered \
+.PHONY: setup help run test lint actionlint bench bench-spark peers stall pages acceptance acceptance-photos quality exports reference docs screenshots cassandra clients images spark-image load rendered \
     e2e power-loss train lock release package login push clean
 
 setup: $(VENV)/serving ## make .venv from the locked requirements, with the command lookbook in it (the default)
@@ -57,6 +57,9 @@ bench-spark: $(VENV)/testing ## measure CPU time, speed, and memory of batch job
 
 peers: $(VENV)/testing $(PEERS:%=.venv-peers/%/peer) $(if $(shell command -v go),.venv-peers/vegeta) ## compare with other servers (needs wrk, and Go for the columns at half rate)
 	$(VENV)/bin/python -m benchmarks.peers --behavior
+
+stall: $(VENV)/testing .venv-peers/kserve/peer .venv-peers/vegeta .venv-peers/agent ## see what happens to records while their sink or store does not answer (needs Go)
+	$(VENV)/bin/python -m benchmarks.peers --stall
 
 pages: $(VENV)/testing ## measure the cost of a page at 1,000 and at 1,000,000 rows
 	$(VENV)/bin/python -m benchmarks.pages
@@ -167,3 +170,7 @@ $(CLIENTS)/clients $(DOCS)/docs:
 
 .venv-peers/vegeta:
 	GOBIN=$(abspath $(@D)) go install github.com/tsenart/vegeta/v12@v12.12.0
+
+# Its module replaces others, so go install refuses it.
+.venv-peers/agent:
+	go build -C "$$(go mod download -json github.com/kserve/kserve@v0.20.0 | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')" -o $(abspath $@) ./cmd/agent

@@ -11,11 +11,12 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.keyspace import stores
 from benchmarks.load import check_wrk
 from benchmarks.machine import machine
-from benchmarks.peers import behavior, report
+from benchmarks.peers import behavior, recorders, report
 from benchmarks.peers.measuring import Figures, measure
 from benchmarks.peers.neighbor import busy_neighbor
 from benchmarks.peers.peers import KEYSPACE, Peer, lookbook, others
 from benchmarks.peers.running import run
+from benchmarks.peers.stall import Fault, Outcome, endure
 
 # Lookbook stores thumbnails of photographs; of images of 28x28 pixels, there is nothing to make smaller.
 _SAMPLES = ((SMALL, False), (PHOTO, True))
@@ -54,8 +55,26 @@ def behaviors(peers: Sequence[Peer]) -> dict[str, list[str]]:
     return found
 
 
+def stalls(stores: Sequence[str], only: Sequence[str], seconds: int) -> dict[tuple[str, Fault], Outcome]:
+    found = {}
+    for name, start in recorders.available(stores).items():
+        for fault in Fault if _is_selected(name, only) else ():
+            _progress(f"{name} {fault.value.format(seconds)}")
+            try:
+                with start() as recorder:
+                    if outcome := endure(recorder, fault, seconds):
+                        found[name, fault] = outcome
+            except BenchmarkError as error:
+                _progress(f"{name}: {error}")
+    return found
+
+
 def _tables(options: argparse.Namespace, names: Sequence[str]) -> Iterator[str]:
     yield f"Measured with `{_command(options)}` on an {machine()}:"
+    if options.stall:
+        yield ""
+        yield from report.stalls(stalls(names, options.only, options.stall), options.stall)
+        return
     for sample, thumbnails in _SAMPLES:
         peers = _selected([*(lookbook(store, thumbnails) for store in names), *others()], options.only)
         neighbor = ", with a busy neighbor" if options.busy else ""
@@ -68,12 +87,18 @@ def _tables(options: argparse.Namespace, names: Sequence[str]) -> Iterator[str]:
 
 
 def _command(options: argparse.Namespace) -> str:
+    if options.stall:
+        return f"python -m benchmarks.peers --stall {options.stall}"
     switches = [f"--{name}" for name in ("busy", "behavior") if getattr(options, name)]
     return " ".join(["python -m benchmarks.peers", f"--rounds {options.rounds} --seconds {options.seconds}", *switches])
 
 
 def _selected(peers: Sequence[Peer], only: Sequence[str]) -> list[Peer]:
-    return [peer for peer in peers if not only or any(name in peer.name for name in only)]
+    return [peer for peer in peers if _is_selected(peer.name, only)]
+
+
+def _is_selected(name: str, only: Sequence[str]) -> bool:
+    return not only or any(part in name for part in only)
 
 
 def _progress(line: str) -> None:
@@ -88,7 +113,7 @@ def _run(options: argparse.Namespace) -> None:
             print(line, flush=True)
             lines.append(line)
     if options.write:
-        report.write("\n".join(lines) + "\n")
+        report.write("\n".join(lines) + "\n", "stall" if options.stall else "peers")
 
 
 def main() -> int:
@@ -98,6 +123,14 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", metavar="NAME", default=(), help="only servers with this in their name")
     parser.add_argument("--busy", action="store_true", help="keep every CPU busy with a process of lowest priority")
     parser.add_argument("--behavior", action="store_true", help="also see what they do with bad input and SIGTERM")
+    parser.add_argument(
+        "--stall",
+        type=int,
+        nargs="?",
+        const=60,
+        metavar="SECONDS",
+        help="see instead what becomes of records while their sink or store does not answer (default: for 60 seconds)",
+    )
     parser.add_argument("--write", action="store_true", help=f"write the tables into {report.PAGE.name}, too")
     # The servers end with this process.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

@@ -1,13 +1,11 @@
 """What one run of one peer costs."""
 
 import json
-import shutil
 import subprocess
 from dataclasses import dataclass
 
 from benchmarks.load import drive
-from benchmarks.peers import process_tree
-from benchmarks.peers.peers import ENVIRONMENTS
+from benchmarks.peers import process_tree, vegeta
 from benchmarks.peers.running import Running
 
 _WARM_UP_SECONDS = 2
@@ -53,7 +51,7 @@ def measure(running: Running, seconds: int) -> Figures:
 
 def _open_loop(running: Running, rate: float, seconds: int) -> tuple[float, float, float] | tuple[None, None, None]:
     """p50 and p99 in milliseconds, and the share that failed, of requests that start at a fixed rate, come what may."""
-    program = shutil.which("vegeta", path=ENVIRONMENTS) or shutil.which("vegeta")
+    program = vegeta.find()
     if not program:
         return None, None, None
     target = f"POST {running.url}{running.body.path}\nContent-Type: {running.body.content_type}\n@{running.body.file}\n"

@@ -1,5 +1,6 @@
 """The servers that are compared, each with one worker and the settings that its documentation recommends."""
 
+import dataclasses
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ FLASK = "plain Flask"
 
 _ADAPTERS = "benchmarks.peers.adapters"
 ENVIRONMENTS = ROOT / ".venv-peers"
+AGENT = ENVIRONMENTS / "agent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +64,32 @@ def others() -> list[Peer]:
     return [peer for environment, peer in _OTHERS.items() if (ENVIRONMENTS / environment / "bin").is_dir()]
 
 
+def payload_logger(component: int, sink: int) -> Peer:
+    """KServe's agent, which passes requests on to one port, and posts them and the responses to the other."""
+
+    def prepare(_: Sample, port: int, __: Path) -> Start:
+        # What KServe passes to the agent in a pod.
+        probe = {"tcpSocket": {"host": "127.0.0.1", "port": component}, "successThreshold": 1}
+        ports = ["--port", str(port), "--component-port", str(component)]
+        sent = ["--log-url", f"http://127.0.0.1:{sink}", "--log-mode", "all"]
+        names = ["--inference-service", "model", "--namespace", "default", "--component", "predictor"]
+        return Start((str(AGENT), *ports, *sent, *names), {"SERVING_READINESS_PROBE": json.dumps(probe)}, ROOT)
+
+    return dataclasses.replace(KSERVE, name="KServe's agent", prepare=prepare)
+
+
 def _flask(sample: Sample, port: int, _: Path) -> Start:
+    return _gunicorn("flask", sample, port)
+
+
+def _tensorflow(sample: Sample, port: int, _: Path) -> Start:
+    return _gunicorn("tensorflow", sample, port)
+
+
+def _gunicorn(environment: str, sample: Sample, port: int) -> Start:
     bind = ["--bind", f"127.0.0.1:{port}", "--workers", "1"]
     options = ["--worker-class", "gthread", "--threads", "4"]
-    return _start("flask", "gunicorn", [*bind, *options, f"{_ADAPTERS}.flask_app:app"], sample)
+    return _start(environment, "gunicorn", [*bind, *options, f"{_ADAPTERS}.flask_app:app"], sample)
 
 
 def _kserve(sample: Sample, port: int, _: Path) -> Start:
@@ -103,11 +127,13 @@ def _start(environment: str, program: str, arguments: Sequence[str], sample: Sam
     return Start(command, {"MODEL": str(sample.model), "PYTHONPATH": str(ROOT), **variables}, ROOT)
 
 
+KSERVE = Peer("KServe", _kserve, bodies.v1, "/v1/models/model:predict", "/v2/health/ready")
 _OTHERS = {
     "flask": Peer(FLASK, _flask, bodies.multipart, "/predict", "/ready"),
-    "kserve": Peer("KServe", _kserve, bodies.v1, "/v1/models/model:predict", "/v2/health/ready"),
+    "kserve": KSERVE,
     "mlserver": Peer("MLServer", _mlserver, bodies.v2, "/v2/models/model/infer", "/v2/models/model/ready"),
     "litserve": Peer("LitServe", _litserve, bodies.multipart, "/predict", "/health"),
     "bentoml": Peer("BentoML", _bentoml, bodies.multipart, "/predict", "/readyz"),
+    "tensorflow": Peer("Flask, TensorFlow", _tensorflow, bodies.multipart, "/predict", "/ready"),
     "ray": Peer("Ray Serve", _ray, bodies.raw, "/", "/-/healthz"),
 }

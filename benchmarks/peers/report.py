@@ -1,16 +1,17 @@
 """The tables, and the page of the documentation that contains them."""
 
 import dataclasses
+import re
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.peers.measuring import Figures
 from benchmarks.peers.peers import FLASK, ROOT
+from benchmarks.peers.stall import Fault, Outcome
 
 PAGE = ROOT / "docs/explanation/compared-with-others.md"
 
-_BEGIN, _END = "<!-- begin: make peers -->\n", "<!-- end: make peers -->\n"
 _COLUMNS = {
     "cpu": ("CPU ms", "{:.2f}"),
     "rate": ("requests/s", "{:,.0f}"),
@@ -23,6 +24,17 @@ _COLUMNS = {
     "memory": ("memory, MB", "{:.0f}"),
     "ready_seconds": ("ready s", "{:.1f}"),
 }
+
+_STALL_COLUMNS = (
+    "",
+    "its sink or store",
+    "accepted",
+    "accepted, but without a record",
+    "recorded, but not accepted",
+    "memory before, MB",
+    "peak, MB",
+    "not accepted",
+)
 
 
 def costs(runs: Mapping[str, Sequence[Figures | None]]) -> Iterator[str]:
@@ -38,6 +50,16 @@ def behavior(found: Mapping[str, Sequence[str]]) -> Iterator[str]:
     yield from (row([name, *cells]) for name, cells in found.items())
 
 
+def stalls(found: Mapping[tuple[str, Fault], Outcome], seconds: int) -> Iterator[str]:
+    """Lines of the table of what happens to records, by server and fault."""
+    yield from head(_STALL_COLUMNS, texts=2)
+    for (name, fault), outcome in found.items():
+        failures = [f"{count:,} x {kind}" for kind, count in sorted(outcome.failures.items())]
+        counts = [f"{count:,}" for count in (outcome.accepted, outcome.lost, outcome.unclaimed)]
+        memory = [f"{outcome.memory:.0f}", f"{outcome.peak:.0f}"]
+        yield row([name, fault.value.format(seconds), *counts, *memory, ", ".join(failures) or "none"])
+
+
 def head(names: Sequence[str], texts: int = 1) -> Iterator[str]:
     yield row(names)
     yield row(["---" if number < texts else "--:" for number in range(len(names))])
@@ -47,11 +69,33 @@ def row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def write(text: str, page: Path = PAGE) -> None:
-    """Replace what is between the two marks in a page."""
-    before, _, rest = page.read_text().partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    page.write_text(f"{before}{_BEGIN}\n{text.strip()}\n\n{_END}{after}")
+def write(text: str, target: str, page: Path = PAGE) -> None:
+    """Replace what is between the two marks of a target of make in a page."""
+    begin, end = (f"<!-- {edge}: make {target} -->\n" for edge in ("begin", "end"))
+    before, _, rest = page.read_text().partition(begin)
+    _, _, after = rest.partition(end)
+    page.write_text(f"{before}{begin}\n{text.strip()}\n\n{end}{after}")
+
+
+def read(text: str) -> dict[str, dict[str, dict[str, str]]]:
+    """The tables of a page, by the heading above them: the cells by server and column."""
+    tables: dict[str, dict[str, dict[str, str]]] = {}
+    title, columns = "", [""]
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
+        if line.startswith("#"):
+            title, columns = line.strip("# "), []
+        elif cells and not columns:
+            columns = cells
+        elif cells and not cells[0].startswith("---"):
+            tables.setdefault(title, {})[cells[0]] = dict(zip(columns, cells, strict=True))
+    return tables
+
+
+def figures(cell: str) -> tuple[float, float, float]:
+    """The median, the lowest, and the highest value in a cell."""
+    middle, *ends = map(float, re.findall(r"[\d.]+", cell.replace(",", "")))
+    return middle, min(ends, default=middle), max(ends, default=middle)
 
 
 def _cell(column: str, figures: Sequence[Figures | None]) -> str:

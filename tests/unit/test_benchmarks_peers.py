@@ -54,15 +54,27 @@ def test_the_table_has_medians_ranges_and_shares_of_the_same_round() -> None:
     assert other.startswith("| other | 1.25 (0.50 to 2.00) | 3.00 (2.00 to 4.00) |")
 
 
+def test_a_plot_reads_the_table_of_the_page() -> None:
+    runs: dict[str, list[Figures | None]] = {
+        FLASK: [dataclasses.replace(FIGURES, rate=rate) for rate in (1, 900, 1000)]
+    }
+    page = "\n".join(["text", "### 28x28 PNG", "", *report.costs(runs), "", "### Another", "text"])
+    cells = report.read(page)["28x28 PNG"][FLASK]
+    assert report.figures(cells["CPU ms"]) == (2, 2, 2)
+    assert report.figures(cells["requests/s"]) == (900, 1, 1000)
+
+
 def test_the_tables_replace_those_of_the_page(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- begin: make peers -->\nold\n<!-- end: make peers -->\nafter\n")
-    report.write("new", page)
+    report.write("new", "peers", page)
     assert page.read_text() == "before\n<!-- begin: make peers -->\n\nnew\n\n<!-- end: make peers -->\nafter\n"
 
 
-def test_the_page_has_the_marks() -> None:
-    assert re.search("<!-- begin: make peers -->\n.*<!-- end: make peers -->\n", report.PAGE.read_text(), re.DOTALL)
+@pytest.mark.parametrize("target", ["peers", "stall"])
+def test_the_page_has_the_marks(target: str) -> None:
+    marks = f"<!-- begin: make {target} -->\n.*<!-- end: make {target} -->\n"
+    assert re.search(marks, report.PAGE.read_text(), re.DOTALL)
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
@@ -71,6 +83,8 @@ def test_the_peers_run_the_same_engine_from_locked_requirements(lock: Path) -> N
     packages = re.findall(r"^[\w.\[\]-]+==", content, re.MULTILINE)
     assert len(packages) == len(re.findall(r"^[\w.\[\]-]+==[^\n]*\\\n    --hash=", content, re.MULTILINE)) > 5
     assert "index-url" not in content
-    for library in ("ai-edge-litert", "pillow"):
+    # TensorFlow has an engine of its own.
+    engine, ours = ("tensorflow-cpu", "-training") if lock.stem == "tensorflow" else ("ai-edge-litert", "")
+    for library in (engine, "pillow"):
         version = re.compile(rf"^{library}==\S+", re.MULTILINE)
-        assert version.findall(content) == version.findall((ROOT / "requirements.txt").read_text())
+        assert version.findall(content) == version.findall((ROOT / f"requirements{ours}.txt").read_text()) != []

@@ -7,8 +7,14 @@ import threading
 from pathlib import Path
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
+
+try:
+    from ai_edge_litert.interpreter import Interpreter
+except ImportError:  # TensorFlow has an engine of its own.
+    import tensorflow
+
+    Interpreter = tensorflow.lite.Interpreter
 
 MODEL = "MODEL"
 
