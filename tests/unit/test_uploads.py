@@ -1,11 +1,13 @@
 import gzip
 import io
+import random
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from lookbook.http.multipart import parse, parse_plain
 from PIL import Image
 
 from tests.support.images import BOMB, encoded
@@ -124,6 +126,32 @@ def test_a_malformed_form_is_refused(client: FlaskClient, body: dict[str, Any], 
 def test_a_part_without_a_name_is_refused(client: FlaskClient) -> None:
     response = client.post("/v1/predictions", **multipart(b"Content-Disposition: form-data"))
     assert error_of(response)[:2] == (400, "invalid_request")
+
+
+def test_what_most_clients_send_is_read_in_one_pass() -> None:
+    head = b'Content-Disposition: form-data; name="image"; filename="a b.png"\r\nContent-Type: image/png'
+    form = parse_plain(multipart(head, b"data")["data"], b"x", "image")
+    assert form
+    assert form.files == [("a b.png", b"data")]
+
+
+def test_one_pass_reads_the_same_as_the_decoder() -> None:
+    chance = random.Random(1)
+    heads = [b"", b"\r\nContent-Type: image/png", b"\r\nX: y", b"\r\n", b"\n"]
+    pieces = [b"--x", b"--", b"\r\n", b"\r", b"\n", b"--x--", b"\r\n--x--\r\n", b'"', b"data"]
+    read = 0
+    for _ in range(5000):
+        body = b'--x\r\nContent-Disposition: form-data; name="%s"; filename="%s"' % (
+            chance.choice([b"image", b"other", b""]),
+            chance.choice([b"a.png", b" (1)", b"", b'"', b"a\\b", b"\xe9", b"%22"]),
+        )
+        body += chance.choice(heads) + b"\r\n\r\n" + b"".join(chance.choices(pieces, k=chance.randrange(4)))
+        body += chance.choice([b"\r\n--x--\r\n", b"\r\n--x--"])
+        if form := parse_plain(body, b"x", "image"):
+            read += 1
+            expected = parse([body], b"x", "image")
+            assert (form.files, form.other_names) == (expected.files, expected.other_names), body
+    assert read > 100
 
 
 def test_a_palette_image_without_its_palette_is_refused(client: FlaskClient) -> None:

@@ -5,7 +5,8 @@ Tests: tests/unit/test_uploads.py.
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from flask import Request
 from werkzeug.datastructures import Headers
@@ -19,6 +20,12 @@ MAX_PARTS = 8
 MAX_PART_HEADER = 16 * 1024
 
 _PIECE = 8 * 1024
+
+# What browsers and HTTP libraries write, unless the file name needs escapes or has other than ASCII characters.
+_PLAIN_HEADER = re.compile(
+    rb'Content-Disposition: form-data; name="(\w+)"; filename="([\w .()+-]*)"(?:\r\nContent-Type: [\w.+-]+/[\w.+-]+)?',
+    re.IGNORECASE,
+)
 
 
 class Form:
@@ -51,11 +58,40 @@ class Form:
 
 def read_form(request: Request, field: str) -> Form:
     """The form in the request's body; raises InvalidRequest, ImageTooLarge, or BodyTimeout."""
-    boundary = request.mimetype_params.get("boundary")
+    boundary = request.mimetype_params.get("boundary", "").encode("ascii", "replace")
     if not boundary:
         raise InvalidRequest("the Content-Type header has no boundary; let your HTTP client set this header")
-    decoder = _Decoder(boundary.encode("ascii", "replace"), max_parts=MAX_PARTS)
-    pieces = _pieces(request, decoder)
+    chunks = read_chunks(request)
+    first = next(chunks, b"")
+    if len(first) == request.content_length and (form := parse_plain(first, boundary, field)):
+        return form
+    return parse(chain([first], chunks), boundary, field)
+
+
+def parse_plain(body: bytes, boundary: bytes, field: str) -> Form | None:
+    """The same form as from parse() if the body is one file with a plain header, else None.
+
+    Nearly all bodies are. Clients choose another boundary for each body, and for each boundary the decoder compiles
+    regular expressions. That takes 0.2 ms, as much as a quarter of the CPU time of a request with a small image.
+    """
+    delimiter = b"--" + boundary
+    begin, end = delimiter + b"\r\n", b"\r\n" + delimiter + b"--\r\n"
+    if not (body.startswith(begin) and body.endswith(end) and body.count(delimiter) == 2):
+        return None
+    header, _, data = body[len(begin) : -len(end)].partition(b"\r\n\r\n")
+    match = _PLAIN_HEADER.fullmatch(header)
+    if not match:
+        return None
+    form = Form(field)
+    form.begin_part(File(match[1].decode(), match[2].decode(), Headers()))
+    form.add_data(data)
+    return form
+
+
+def parse(chunks: Iterable[bytes], boundary: bytes, field: str) -> Form:
+    """The form in a body; raises InvalidRequest."""
+    decoder = _Decoder(boundary, max_parts=MAX_PARTS)
+    pieces = _pieces(chunks, decoder)
     form = Form(field)
     while not isinstance(event := _next_event(decoder), Epilogue):
         if isinstance(event, NeedData):
@@ -92,10 +128,10 @@ def _refuse_long_header(decoder: MultipartDecoder) -> None:
         raise InvalidRequest(f"the multipart body is malformed: the header of a part exceeds {MAX_PART_HEADER} bytes")
 
 
-def _pieces(request: Request, decoder: MultipartDecoder) -> Iterator[bytes]:
+def _pieces(chunks: Iterable[bytes], decoder: MultipartDecoder) -> Iterator[bytes]:
     """The body: data of a part in whole chunks, the rest in small pieces, because the decoder is slow to search it."""
     delimiter = b"--" + decoder.boundary
-    for chunk in read_chunks(request):
+    for chunk in chunks:
         start = 0
         while start < len(chunk):
             end = start + _PIECE
