@@ -21,6 +21,8 @@ from benchmarks.server import environment, free_port
 _READY_SECONDS = 120
 _POLL_SECONDS = 0.02
 _STOP_SECONDS = 40
+# Ray gives up if its agents need more than 15 seconds, as they do on a busy machine: ray-project/ray#65983.
+_ATTEMPTS = 3
 
 
 class Running:
@@ -36,30 +38,42 @@ class Running:
 
 @contextmanager
 def run(peer: Peer, sample: Sample) -> Iterator[Running]:
-    """Raises BenchmarkError if the peer does not become ready."""
+    """Raises BenchmarkError if the peer does not become ready; one that ends is started again first."""
     with tempfile.TemporaryDirectory(prefix="lookbook-peers-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         content, content_type = peer.body(sample.image)
         body = Body(folder / "body", content_type, peer.path, peer.status)
         body.file.write_bytes(content)
-        port = free_port()
-        url = f"http://127.0.0.1:{port}"
-        start = peer.prepare(sample, port, folder)
-        began = time.monotonic()
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                start.command,
-                env={**environment(), **start.variables},
-                cwd=start.folder,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        running = _started(peer, sample, body, folder)
         try:
-            _await_ready(url + peer.ready, process, folder / "log", began)
-            yield Running(peer, url, body, process, time.monotonic() - began)
+            yield running
         finally:
-            _stop(process)
+            _stop(running.process)
+
+
+def _started(peer: Peer, sample: Sample, body: Body, folder: Path, attempts: int = _ATTEMPTS) -> Running:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    start = peer.prepare(sample, port, folder)
+    began = time.monotonic()
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            start.command,
+            env={**environment(), **start.variables},
+            cwd=start.folder,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        _await_ready(url + peer.ready, process, folder / "log", began)
+    except BaseException:
+        has_ended = process.poll() is not None
+        _stop(process)
+        if has_ended and attempts > 1:
+            return _started(peer, sample, body, folder, attempts - 1)
+        raise
+    return Running(peer, url, body, process, time.monotonic() - began)
 
 
 def _await_ready(url: str, process: subprocess.Popen[bytes], log: Path, began: float) -> None:

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.peers import process_tree, report
+from benchmarks.cases import SMALL, Sample
+from benchmarks.errors import BenchmarkError
+from benchmarks.peers import bodies, process_tree, report
 from benchmarks.peers.measuring import Figures
-from benchmarks.peers.peers import FLASK
+from benchmarks.peers.peers import FLASK, Peer, Start
+from benchmarks.peers.running import run
 from tests.support.places import ROOT
 
 LOCKS = sorted((ROOT / "benchmarks/peers/requirements").glob("*.txt"))
@@ -42,6 +45,30 @@ def test_a_tree_counts_the_children() -> None:
         assert used.switches > 0
         assert process_tree.memory(shell.pid) > 1
         shell.stdin.close()
+
+
+def failing(starts: Path, count: int) -> Peer:
+    """A server that ends at once as often as this, and adds a line to a file whenever it starts."""
+    script = f"echo >>{starts}; test $(wc -l <{starts}) -gt {count} && exec $0 -m http.server --bind 127.0.0.1 $PORT"
+
+    def prepare(_: Sample, port: int, folder: Path) -> Start:
+        return Start(("sh", "-c", script, sys.executable), {"PORT": str(port)}, folder)
+
+    return Peer("server", prepare, bodies.raw, path="/", ready="/")
+
+
+def test_a_server_that_ends_before_it_is_ready_is_started_again(tmp_path: Path) -> None:
+    starts = tmp_path / "starts"
+    with run(failing(starts, 1), SMALL) as running:
+        assert running.process.poll() is None
+    assert starts.read_text() == "\n" * 2
+
+
+def test_a_server_that_always_ends_is_given_up(tmp_path: Path) -> None:
+    starts = tmp_path / "starts"
+    with pytest.raises(BenchmarkError, match="the server is not ready"), run(failing(starts, 9), SMALL):
+        pass
+    assert starts.read_text() == "\n" * 3
 
 
 def test_the_table_has_medians_ranges_and_shares_of_the_same_round() -> None:
