@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ResponseFuture, Session
-from cassandra.query import PreparedStatement
+from cassandra.query import BatchStatement, BatchType, PreparedStatement, Statement
 
 from lookbook.errors import StoreUnavailable
 from lookbook.store import Status
@@ -64,7 +64,18 @@ class Connection:
 
     def start(self, name: str, values: Sequence[Any]) -> Call:
         """Send the named statement; finish() waits for its rows. Raises StoreUnavailable."""
-        return Call(lambda timeout: self._send(name, values, timeout))
+        return Call(lambda timeout: self._send(name, lambda prepared: prepared.bind(values), timeout))
+
+    def start_rows(self, name: str, rows: Sequence[Sequence[Any]]) -> Call:
+        """Send the named statement once for all rows, which belong to one partition: to Cassandra, a single write."""
+
+        def bind(prepared: PreparedStatement) -> BatchStatement:
+            batch = BatchStatement(BatchType.UNLOGGED)
+            batch.add_all([prepared] * len(rows), rows)
+            batch.is_idempotent = True
+            return batch
+
+        return Call(lambda timeout: self._send(name, bind, timeout))
 
     def finish(self, call: Call) -> list[tuple[Any, ...]]:
         """The rows of a started statement. Raises StoreUnavailable."""
@@ -177,15 +188,14 @@ class Connection:
             self._connector = threading.Thread(target=self._connect, name="store-connector", daemon=True)
             self._connector.start()
 
-    def _send(self, name: str, values: Sequence[Any], timeout: float) -> ResponseFuture:
+    def _send(self, name: str, bind: Callable[[PreparedStatement], Statement], timeout: float) -> ResponseFuture:
         session = self._session
         if session is None:
             raise StoreUnavailable(f"the store is unavailable: {self._failure}")
         if name not in self._prepared:
             raise StoreUnavailable(_INCOMPLETE)
-        statement = self._prepared[name].bind(values)
         profile = CONDITIONAL if " IF " in self._cql[name] else EXEC_PROFILE_DEFAULT
-        return session.execute_async(statement, timeout=timeout, execution_profile=profile)
+        return session.execute_async(bind(self._prepared[name]), timeout=timeout, execution_profile=profile)
 
     def _connect(self) -> None:
         """Resolve the contact points again, open a new session, and close the old one."""

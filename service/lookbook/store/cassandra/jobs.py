@@ -1,7 +1,9 @@
 """Batch jobs in Cassandra. Tests: tests/unit/test_store_jobs.py."""
 
 import time
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from lookbook.job import Job
 from lookbook.store.cassandra.connection import Connection
@@ -16,6 +18,7 @@ STATEMENTS = {
     "list_jobs": f"SELECT {_COLUMNS} FROM {{ks}}.jobs WHERE shelf = 0",
 }
 
+_PUT = "job_put"
 _TIMED = ("put", "put_thumbnail", "put_sample", "put_input")
 
 
@@ -32,6 +35,20 @@ def as_of_start(job: Job, statement: Statement) -> Statement:
     *columns, ttl = values
     age = int(time.time() - job.started_at.timestamp())
     return f"job_{name}", (*columns, max(1, ttl - age) if ttl else 0, job.started_us)
+
+
+def put(connection: Connection, statements: Sequence[Statement]) -> None:
+    """Execute the statements; predictions of one partition take a single write. Raises StoreUnavailable."""
+    partitions: defaultdict[tuple[Any, ...], list[Sequence[Any]]] = defaultdict(list)
+    calls = []
+    for name, values in statements:
+        if name == _PUT:
+            partitions[tuple(values[:2])].append(values)
+        else:
+            calls.append(connection.start(name, values))
+    calls += [connection.start_rows(_PUT, rows) for rows in partitions.values()]
+    for call in calls:
+        connection.finish(call)
 
 
 def start(connection: Connection, job: Job) -> Job:

@@ -101,7 +101,7 @@ class CassandraStore:
         return jobs.read(self._connection) if self._connection.complete() else []
 
     def put_job(self, job: Job, entries: Sequence[Entry]) -> None:
-        self._connection.execute_all([jobs.as_of_start(job, statement) for statement in self._to_put(entries)])
+        jobs.put(self._connection, [jobs.as_of_start(job, statement) for statement in self._to_put(entries)])
         now = time.time_ns() // 1000
         for entry in entries:
             if entry.sampling_rate is not None:
