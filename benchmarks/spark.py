@@ -33,7 +33,7 @@ from benchmarks.spark_processes import isolated
 _KEYSPACE = "lookbook_bench_spark"
 _ROUNDS = 5
 _FEW_PATHS = 10_000
-_WRITERS, _ROWS_WRITTEN = 4, 100_000
+_WRITERS, _ROWS_WRITTEN = 4, 50_000
 _RATE = 20  # requests a second
 _LIMITS = (100, 500, None)  # writes a second
 _CASSANDRA_SHARE = 10  # of the rows: it takes long to fill
