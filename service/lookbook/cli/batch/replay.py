@@ -72,10 +72,11 @@ def replay(
       1    the models could not be compared, or the result could not be stored
       2    the command line is wrong
       3    the candidate is significantly worse
+      75   Spark has ended before the result, maybe out of memory
       130  the command was interrupted
     """
     if bool(job) != bool(source) or (job and (since or until)):
-        raise click.UsageError("--job needs --source, and cannot be used with --since or --until")
+        raise click.UsageError("--job and --source need each other, and cannot be used with --since or --until")
     first, last = _days(since, until)
     settings = Settings.from_environment(os.environ)
     baseline = read_bundle((baseline_bundle or find_bundle(settings.model)).absolute())
