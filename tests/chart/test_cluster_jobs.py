@@ -74,10 +74,15 @@ class Release:
         change = ("--subresource=status", "--type=merge", f"--patch={json.dumps({'status': status})}")
         self.server.run("kubectl", "--namespace", self.namespace, "patch", kind, name, *change)
 
-    def start_driver(self, name: str) -> Object:
-        """The pod that the controller of the only job would start, on the node of the kubelet."""
+    def create_node(self, name: str, port: int) -> None:
+        endpoint = {"kubeletEndpoint": {"Port": port}}
+        status = {"addresses": [{"type": "InternalIP", "address": "127.0.0.1"}], "daemonEndpoints": endpoint}
+        self.create({"kind": "Node", "metadata": {"name": name}, "status": status})
+
+    def start_driver(self, name: str, node: str | None = None) -> Object:
+        """The pod that the controller of the only job would start, by default on the node of the kubelet."""
         (job,) = self.jobs()
-        return self._pod(name, {"batch.kubernetes.io/controller-uid": job["metadata"]["uid"]}, self.namespace)
+        return self._pod(name, {"batch.kubernetes.io/controller-uid": job["metadata"]["uid"]}, node or self.namespace)
 
     def start_executor(self, name: str, driver: Object) -> None:
         """A pod that Spark would start, for which no node has room."""
@@ -139,9 +144,7 @@ def release(server: ApiServer, namespace: str, tmp_path: Path) -> Release:
 @pytest.fixture
 def kubelet(release: Release, tmp_path: Path) -> Iterator[Kubelet]:
     with running_kubelet(tmp_path) as kubelet:
-        endpoint = {"kubeletEndpoint": {"Port": kubelet.port}}
-        status = {"addresses": [{"type": "InternalIP", "address": "127.0.0.1"}], "daemonEndpoints": endpoint}
-        release.create({"kind": "Node", "metadata": {"name": release.namespace}, "status": status})
+        release.create_node(release.namespace, kubelet.port)
         yield kubelet
 
 
@@ -202,6 +205,7 @@ def test_each_line_of_the_log_is_written_once(release: Release, kubelet: Kubelet
         before = len(kubelet.queries.get(pod, []))
         until(lambda: len(kubelet.queries.get(pod, [])) > before + 1)
 
+    release.create_node(f"{release.namespace}-dead", free_port())
     with release.running("spring") as command:
         kubelet.log("a", "one")
         release.start_driver("a")
@@ -211,9 +215,10 @@ def test_each_line_of_the_log_is_written_once(release: Release, kubelet: Kubelet
         kubelet.log("b", "three")
         release.start_driver("b")
         reconnected("b")
+        release.start_driver("c", f"{release.namespace}-dead")
         release.end("Complete")
-        code, lines, _ = command.ended()
-    assert (code, lines) == (0, "one\ntwo\nthree\n")
+        code, lines, errors = command.ended()
+    assert (code, lines) == (0, "one\ntwo\nthree\n"), errors
     first, *others = kubelet.queries["a"]
     assert "sinceSeconds" not in first
     assert all(int(query["sinceSeconds"]) < 30 for query in others)

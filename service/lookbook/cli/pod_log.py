@@ -42,7 +42,8 @@ class PodLog:
             except HTTPError:
                 pass  # the caller connects again
             except ApiException as error:
-                if error.status not in _NOT_THERE:
+                # From 500 on, the node of the pod does not respond.
+                if error.status not in _NOT_THERE and error.status < 500:
                     raise
 
     def _open(self, pod: Any) -> Any:
