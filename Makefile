@@ -22,7 +22,7 @@ E2E_spark = tests/e2e/test_spark.py
 E2E_all = tests/e2e
 
 .PHONY: setup help run test lint actionlint bench bench-spark peers stall pages acceptance acceptance-photos quality exports reference docs screenshots cassandra clients images spark-image load rendered \
-    e2e power-loss train lock release package login push clean
+    e2e power-loss hadoop train lock release package login push clean
 
 setup: $(VENV)/serving ## make .venv from the locked requirements, with the command lookbook in it (the default)
 	@echo "Ready. Serve with 'make run', or classify at once:"
@@ -106,6 +106,10 @@ e2e: $(VENV)/testing ## test on the cluster that kubectl points to, with the con
 
 power-loss: $(VENV)/testing ## cut the power of three Cassandra nodes and count what is lost (needs root, Docker, xfsprogs, and helm)
 	POWER=required $(VENV)/bin/python -m pytest --verbose tests/server/test_power_loss.py
+
+hadoop: $(VENV)/testing ## run a batch job on S3 and one on YARN (needs Java and Maven; downloads 0.8 GB)
+	test -d build/moto || { $(PYTHON) -m venv build/moto && build/moto/bin/pip install --quiet "moto[s3,server]==5.2.5"; }
+	HADOOP=required $(VENV)/bin/python -m pytest --verbose tests/spark/test_hadoop.py
 
 train: $(TRAINING)/training ## train and write the bundles: make train FASHION=FOLDER PHOTOS=FOLDER VERSION=1.2.3
 	training/train "$(TRAINING)/bin/python" "$(FASHION)" "$(PHOTOS)"

@@ -36,12 +36,9 @@ from tests.support.places import CASSANDRA_PORT, CHART, CLOTHES, MLP
 from tests.support.requirements import lacking
 from tests.support.running import SERVICES, Service, until
 
-# These run only on request, by `make e2e` and `make power-loss`.
-collect_ignore = [
-    path
-    for path, variable in {"e2e": "E2E", "server/test_power_loss.py": "POWER"}.items()
-    if variable not in os.environ
-]
+# These run only on request, by `make e2e`, `make power-loss`, and `make hadoop`.
+_ON_REQUEST = {"e2e": "E2E", "server/test_power_loss.py": "POWER", "spark/test_hadoop.py": "HADOOP"}
+collect_ignore = [path for path, variable in _ON_REQUEST.items() if variable not in os.environ]
 
 
 configure_pillow()

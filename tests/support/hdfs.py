@@ -1,42 +1,31 @@
 """A real HDFS on 127.0.0.1: a NameNode and a DataNode, from one artifact of Maven."""
 
 import json
-import shutil
 import subprocess
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from tests.support.places import ROOT
-from tests.support.requirements import lacking
+from tests.support.maven import jars
 from tests.support.running import free_port, until
 
-JARS = ROOT / "build/hdfs"
 READY_SECONDS = 60
 
-_POM = """
-<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>lookbook</groupId><artifactId>hdfs</artifactId><version>1</version>
-  <dependencies><dependency>
-    <groupId>org.apache.hadoop</groupId><artifactId>hadoop-client-minicluster</artifactId><version>3.5.0</version>
-  </dependency></dependencies>
-</project>
-"""
-_SERVERS = ("namenode.NameNode", "datanode.DataNode")
+_ARTIFACT = "hadoop-client-minicluster"
+_SERVERS = ("hdfs.server.namenode.NameNode", "hdfs.server.datanode.DataNode")
 
 
 @contextmanager
 def hdfs(folder: Path) -> Iterator[str]:
     """The URL of an empty file system whose data are in `folder`; skips the test where Maven is missing."""
-    _fetch()
+    jars(_ARTIFACT)
     namenode, web = free_port(), free_port()
-    _configure(
+    configure(
         folder,
-        {"fs.defaultFS": f"hdfs://127.0.0.1:{namenode}", "hadoop.tmp.dir": str(folder / "data")},
-        {
+        core={"fs.defaultFS": f"hdfs://127.0.0.1:{namenode}", "hadoop.tmp.dir": str(folder / "data")},
+        hdfs={
             "dfs.replication": "1",
             "dfs.permissions.enabled": "false",
             "dfs.namenode.http-address": f"127.0.0.1:{web}",
@@ -44,47 +33,46 @@ def hdfs(folder: Path) -> Iterator[str]:
             **{f"dfs.datanode.{name}address": f"127.0.0.1:{free_port()}" for name in ("", "http.", "ipc.")},
         },
     )
-    _java(folder, "namenode.NameNode", "-format", "-nonInteractive").wait(READY_SECONDS)
-    started = [_java(folder, name) for name in _SERVERS]
-    try:
+    java(folder, _SERVERS[0], "-format", "-nonInteractive").wait(READY_SECONDS)
+    with running(folder, _SERVERS):
         until(lambda: _live_nodes(web), READY_SECONDS)
         yield f"hdfs://127.0.0.1:{namenode}"
+
+
+@contextmanager
+def running(folder: Path, names: Sequence[str], libraries: Sequence[object] = ()) -> Iterator[None]:
+    """Servers of Hadoop with the configuration in the folder; `libraries` are what their artifact lacks."""
+    started = [java(folder, name, libraries=libraries) for name in names]
+    try:
+        yield
     finally:
         for process in started:
             process.terminate()
         for process in started:
-            process.wait(30)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:  # a server that waits for another one
+                process.kill()
+                process.wait(30)
 
 
-def _fetch() -> None:
-    if shutil.which("mvn") is None:
-        lacking("HDFS needs Maven, and there is no mvn on the PATH", "SPARK")
-    if not JARS.exists():
-        JARS.parent.mkdir(exist_ok=True)
-        pom = JARS.parent / "hdfs-pom.xml"
-        pom.write_text(_POM)
-        fetching = JARS.with_suffix(".part")
-        goal = ["dependency:copy-dependencies", f"-DoutputDirectory={fetching}", "-DincludeScope=runtime"]
-        run = subprocess.run(["mvn", "-q", "-B", "-f", pom, *goal], capture_output=True, text=True, timeout=600)
-        if run.returncode:
-            lacking(f"Maven cannot fetch HDFS: {run.stdout.strip().splitlines()[:1]}", "SPARK")
-        fetching.rename(JARS)
-
-
-def _configure(folder: Path, core: Mapping[str, str], servers: Mapping[str, str]) -> None:
-    (folder / "conf").mkdir(parents=True)
-    for name, properties in (("core", core), ("hdfs", servers)):
+def configure(folder: Path, **files: Mapping[str, object]) -> None:
+    """Write properties to the files core-site.xml, hdfs-site.xml, and so on."""
+    (folder / "conf").mkdir(parents=True, exist_ok=True)
+    for name, properties in files.items():
         text = "".join(
-            f"<property><name>{key}</name><value>{escape(value)}</value></property>"
+            f"<property><name>{key}</name><value>{escape(str(value))}</value></property>"
             for key, value in properties.items()
         )
         (folder / f"conf/{name}-site.xml").write_text(f"<configuration>{text}</configuration>")
 
 
-def _java(folder: Path, name: str, *arguments: str) -> subprocess.Popen[bytes]:
-    command = ["java", "-Xmx256m", "-cp", f"{folder}/conf:{JARS}/*", f"org.apache.hadoop.hdfs.server.{name}"]
+def java(folder: Path, name: str, *arguments: str, libraries: Sequence[object] = ()) -> subprocess.Popen[bytes]:
+    """A program of Hadoop, which logs to a file of its name."""
+    classpath = ":".join(map(str, (f"{folder}/conf", f"{jars(_ARTIFACT)}/*", *libraries)))
+    command = ["java", "-Xmx256m", "-cp", classpath, f"org.apache.hadoop.{name}", *arguments]
     with (folder / f"{name}.log").open("ab") as log:
-        return subprocess.Popen([*command, *arguments], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
 
 def _live_nodes(web: int) -> int:
