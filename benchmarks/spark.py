@@ -31,7 +31,8 @@ from benchmarks.spark_history import COUNT, GROUPS, PARQUET, history
 from benchmarks.spark_processes import isolated
 
 _KEYSPACE = "lookbook_bench_spark"
-_ROUNDS = 5
+_ROUNDS = 3
+_SHARE = 5  # of the images, where fewer are enough
 _FEW_PATHS = 10_000
 _WRITERS, _ROWS_WRITTEN = 4, 50_000
 _RATE = 20  # requests a second
@@ -76,7 +77,7 @@ def overhead(options: Options, folder: Path) -> Iterator[Row]:
 
 
 def speed(options: Options, folder: Path) -> Iterator[Row]:
-    count = options.images // _ROUNDS
+    count = options.images // _SHARE
     (plain, spark), (plain_2, spark_2) = (
         isolated(spark_jobs.speed, _subfolder(folder, f"{cpus}"), count, cpus) for cpus in (1, 2)
     )
@@ -91,10 +92,10 @@ def speed(options: Options, folder: Path) -> Iterator[Row]:
 def memory(options: Options, folder: Path) -> Iterator[Row]:
     settings = replace(Settings(), sqlite_path=str(folder / "store.sqlite"))
     if unreachable():
-        found = isolated(spark_jobs.memory, folder, settings, options.images // _ROUNDS)
+        found = isolated(spark_jobs.memory, folder, settings, options.images // _SHARE)
     else:
         with keyspace(_KEYSPACE) as (settings, _):
-            found = isolated(spark_jobs.memory, folder, settings, options.images // _ROUNDS)
+            found = isolated(spark_jobs.memory, folder, settings, options.images // _SHARE)
     yield f"resident memory of a Python worker that stores in {settings.store}", "160 MB", f"{found.worker:.0f} MB"
     yield "resident memory of an executor's Java VM, heap 512 MB as in the chart", "1 GB", f"{found.executor:.0f} MB"
 
@@ -134,7 +135,7 @@ def connections(options: Options, folder: Path) -> Iterator[Row]:
     _need_cassandra()
     cpus = available_cpus()
     with keyspace(_KEYSPACE) as (settings, _):
-        each, together = isolated(spark_jobs.connections, folder, settings, options.images // _ROUNDS, cpus)
+        each, together = isolated(spark_jobs.connections, folder, settings, options.images // _SHARE, cpus)
     yield "connections of a Python worker to a ring of one Cassandra node", "1", f"{each}"
     yield f"connections of all processes, {cpus} workers", "1 for each worker", f"{together}"
 
