@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 _RESPONSE = "org.kubeflow.serving.inference.response"
@@ -22,6 +22,11 @@ class Sink(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Sink
+
+    def handle(self) -> None:
+        # A client that is killed, or whose connection is cut.
+        with suppress(ConnectionError):
+            super().handle()
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
