@@ -202,8 +202,8 @@ def test_predictions_as_parquet_go_into_the_volume(release: Release) -> None:
 
 def test_each_line_of_the_log_is_written_once(release: Release, kubelet: Kubelet) -> None:
     def reconnected(pod: str) -> None:
-        before = len(kubelet.queries.get(pod, []))
-        until(lambda: len(kubelet.queries.get(pod, [])) > before + 1)
+        before = len(kubelet.queries[pod])
+        until(lambda: len(kubelet.queries[pod]) > before + 1)
 
     release.create_node(f"{release.namespace}-dead", free_port())
     with release.running("spring") as command:
@@ -236,7 +236,7 @@ def test_a_job_is_followed_through_an_interruption_of_the_api(
         with release.running("spring") as command:
             kubelet.log("a", "one")
             release.start_driver("a")
-            until(lambda: kubelet.queries.get("a"))
+            until(lambda: kubelet.queries["a"])
             way.close()
             until(lambda: "the Kubernetes API does not respond" in command.errors())
             kubelet.log("a", "two")

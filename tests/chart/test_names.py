@@ -63,7 +63,7 @@ def test_the_monitoring_follows_the_name() -> None:
     items = render("--set", "monitoring.alerts=true,fullnameOverride=shop")
     rules = named(items, "PrometheusRule", "shop")["spec"]["groups"][0]["rules"]
     assert all('namespace="default", ' in rule["expr"] for rule in rules)
-    assert all(re.search('service="shop"|job_name=~"shop-(schema|backup)-', rule["expr"]) for rule in rules)
+    assert all(re.search('service="shop"|job_name=~"shop-(schema|backup|batch)-', rule["expr"]) for rule in rules)
     # Helm knows the release by its name, no matter what its objects are named.
     assert "helm rollback lookbook --namespace default." in str(rules)
 

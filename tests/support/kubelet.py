@@ -4,6 +4,7 @@ import ssl
 import subprocess
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ class Kubelet:
 
     def __init__(self, port: int) -> None:
         self.port = port
-        self.queries: dict[str, list[dict[str, str]]] = {}
+        self.queries = defaultdict[str, list[dict[str, str]]](list)
         self.hangs = False  # a connection stays open at the end of the log
         self._lines: dict[str, list[tuple[datetime, str]]] = {}
 
@@ -26,7 +27,7 @@ class Kubelet:
 
     def connect(self, pod: str, query: dict[str, str]) -> Iterator[bytes]:
         """Lines with their times, which have nanoseconds."""
-        self.queries.setdefault(pod, []).append(query)
+        self.queries[pod].append(query)
         since = datetime.now(UTC) - timedelta(seconds=int(query.get("sinceSeconds", "1000000")))
         for moment, text in self._lines.get(pod, []):
             if moment >= since:

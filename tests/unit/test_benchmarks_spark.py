@@ -38,9 +38,13 @@ def test_connections_are_counted_by_process_and_port() -> None:
             assert spark_processes.connections(os.getpid(), port + 1) == 0
 
 
+def _is_alone() -> bool:
+    others = spark_processes.executors() + spark_processes.python_workers()
+    return spark_processes.driver() == [os.getpid()] and not others
+
+
 def test_without_spark_only_the_driver_runs() -> None:
-    assert spark_processes.driver() == [os.getpid()]
-    assert spark_processes.executors() == spark_processes.python_workers() == []
+    assert spark_processes.isolated(_is_alone)  # this process may have the session of other tests
     assert spark_processes.peak_mb(os.getpid()) > 1
 
 

@@ -58,12 +58,14 @@ class Release:
     def __init__(self, release: str, namespace: str | None, context: str | None) -> None:
         self.name = release
         with in_one_line():
-            contexts, current = list_kube_config_contexts()
+            # The library itself would read the variable when it is imported, not now.
+            file = os.environ.get("KUBECONFIG")
+            contexts, current = list_kube_config_contexts(file)
             chosen = next((entry for entry in contexts if entry["name"] == context), current)
             self.namespace: str = namespace or chosen["context"].get("namespace") or "default"
             configuration = Configuration()
             configuration.retries = False  # each retry would print a warning
-            load_kube_config(context=context, client_configuration=configuration)
+            load_kube_config(file, context=context, client_configuration=configuration)
             client = ApiClient(configuration)
         self.core, self.batch, self._apps = CoreV1Api(client), BatchV1Api(client), AppsV1Api(client)
 

@@ -10,7 +10,7 @@ from lookbook.cli.batch.stop import stop
 
 @click.group()
 def batch() -> None:
-    """Classify many images at once, or compare models on them, on Spark.
+    """Classify many images with Spark, or compare models on them.
 
     Spark takes half a minute to start. For fewer than about ten thousand images, `lookbook classify` is faster.
     """

@@ -12,7 +12,6 @@ from lookbook.cli.batch.options import conf_option
 from lookbook.cli.batch.progress import progress_of
 from lookbook.cli.extras import extra
 from lookbook.cli.options import day_options
-from lookbook.cli.store import opened_store
 from lookbook.errors import StoreUnavailable
 from lookbook.model.bundle import find_bundle, read_bundle
 from lookbook.settings import Settings
@@ -87,6 +86,7 @@ def replay(
         from lookbook.spark.source import read_source
     from lookbook.cli import report as web
     from lookbook.cli.comparison import finish
+    from lookbook.cli.store import opened_store
 
     with (
         opened_store() as store,
