@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
@@ -126,6 +127,22 @@ def version_option(done: str, pooled: bool = False) -> Callable[[Command], Comma
         multiple=pooled,
         help=f"Version whose predictions are {done}, as VERSION or NAME/VERSION.{more}  [default: the served one]",
     )
+
+
+def comparison_options(command: Command) -> Command:
+    """Adds --json, as `as_json`, --html, and --no-store."""
+    for option in (
+        click.option("--no-store", is_flag=True, help="Do not store the result. Its flips cannot be reviewed then."),
+        click.option(
+            "--html",
+            metavar="FILE",
+            type=click.Path(dir_okay=False, path_type=Path),
+            help="Also write a report that shows the images of the flips.",
+        ),
+        click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object."),
+    ):
+        command = option(command)
+    return command
 
 
 def form_options(command: Command) -> Command:

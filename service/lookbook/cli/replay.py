@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lookbook.cli.options import day_options, server_options, version_option
+from lookbook.cli.options import comparison_options, day_options, server_options, version_option
 from lookbook.errors import LookbookError, RequestError
 from lookbook.model.bundle import Bundle, BundleError, find_bundle, read_bundle
 from lookbook.model.quiet import quiet
@@ -51,14 +51,7 @@ Sample = Mapping[str, Any]
 @click.option(
     "--limit", metavar="N", type=click.IntRange(1), help="Maximum number of predictions.  [default: no limit]"
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-@click.option(
-    "--html",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Also write a report that shows the images of the flips.",
-)
-@click.option("--no-store", is_flag=True, help="Do not store the result. Its flips cannot be reviewed then.")
+@comparison_options
 def replay(
     bundle: Path,
     url: str,

@@ -1,4 +1,4 @@
-"""A queue of bytes that returns their memory to the system when they are taken.
+"""A queue of bytes. Memory goes back to the system when the bytes in it are taken out.
 
 The heap would keep that memory, because it mixes the bodies of many clients. Tests: tests/unit/test_incoming.py.
 """

@@ -11,7 +11,7 @@ import click
 from lookbook.cli.batch.options import conf_option
 from lookbook.cli.batch.progress import progress_of
 from lookbook.cli.extras import extra
-from lookbook.cli.options import day_options
+from lookbook.cli.options import comparison_options, day_options
 from lookbook.errors import StoreUnavailable
 from lookbook.model.bundle import find_bundle, read_bundle
 from lookbook.settings import Settings
@@ -35,14 +35,7 @@ _EPOCH = date(1970, 1, 1).toordinal()
 @day_options
 @click.option("--job", metavar="NAME", help="Compare the models on the images of this job; needs --source.")
 @click.option("--source", help="The SOURCE of the job, to read its images again.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-@click.option(
-    "--html",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Also write a report that shows the images of the flips.",
-)
-@click.option("--no-store", is_flag=True, help="Do not store the result. Its flips cannot be reviewed then.")
+@comparison_options
 @conf_option
 def replay(
     bundle: Path,
