@@ -20,7 +20,7 @@ from lookbook.job import Job, job_tag, now
 from lookbook.model.bundle import Bundle
 from lookbook.settings import Settings
 from lookbook.spark import register
-from lookbook.spark.batch import Run, Summary
+from lookbook.spark.batch import Run, Summary, task_count
 from lookbook.spark.session import reason
 from lookbook.spark.source import read_source
 from lookbook.store.cassandra import CassandraStore
@@ -206,6 +206,11 @@ def test_sources(form: str, jobs: Jobs, folder: Path, store: SqliteStore, tmp_pa
         files = files[:1]
         jobs.store(files[0])
     assert sorted(item.file_name for item in walk(store, 100)) == sorted(path.name for path in files)
+
+
+def test_tasks_are_of_one_size_and_bounded() -> None:
+    counts = [task_count(total, 2) for total in (0, 3, 100, 2_000 * 8, 2_000 * 8 + 1, 10**9)]
+    assert counts == [1, 3, 8, 8, 9, 20_000]
 
 
 def test_a_missing_source_is_named(session: SparkSession, tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 import json
 import shlex
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from lookbook.model.inference import Classifier
 from lookbook.prediction import Prediction, id_maker, permanent_random
 from lookbook.settings import Settings
 from lookbook.spark import batch as jobs
+from lookbook.spark import replay
 from lookbook.spark import session as spark_session
 from lookbook.spark.replay import Run
 from lookbook.spark.session import reason
@@ -194,6 +197,38 @@ def test_the_images_of_a_job_are_read_again(
         ended = run(MLP, *arguments)
         assert (ended.exit_code, message in ended.stderr) == (1, True), ended.stderr
     assert run(MLP, "--job", "spring").exit_code == 2
+
+
+@pytest.mark.usefixtures("bags")
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+def test_the_store_is_scanned_once(
+    session: SparkSession,
+    settings: Settings,
+    store: Store,
+    bundle: Bundle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = tmp_path / "scans"
+    monkeypatch.setattr(replay, "_scan", partial(logged, str(log), replay._scan))
+    totals: list[int] = []
+
+    def show(total: int) -> nullcontext[jobs.Progress]:
+        totals.append(total)
+        return nullcontext(lambda _: None)
+
+    comparison = Run(session, settings, store, bundle, bundle).kept_inputs(0, 40_000, show)
+    assert totals == [comparison.inputs + comparison.without_input]
+    scans = Counter(log.read_text().splitlines())
+    assert set(scans.values()) == {1}
+    assert session.sparkContext._jsc.getPersistentRDDs().isEmpty()
+
+
+def logged(log: str, scan: Callable[..., Iterator[Any]], *arguments: Any) -> Iterator[Any]:
+    """The same scan, which a worker records in a file."""
+    with open(log, "a") as file:
+        file.write(f"{arguments[-1]}\n")
+    yield from scan(*arguments)
 
 
 @pytest.mark.usefixtures("bags")

@@ -26,8 +26,8 @@ from lookbook.store import Store
 from lookbook.store.opening import open_store
 from lookbook.store.patience import patiently
 
+TASKS_PER_CPU = 4
 _IMAGES_PER_TASK = 2_000
-_TASKS_PER_CPU = 4
 _MOST_TASKS = 20_000  # the driver keeps some kilobytes for each
 _LISTED_REJECTS = 1_000
 _POLL_SECONDS = 1.0
@@ -120,9 +120,7 @@ class Run:
         """Paths in tasks of one size. Contents stay where they are: moving them costs more than uneven tasks."""
         if "content" in images.columns:
             return images
-        cpus = self._session.sparkContext.defaultParallelism
-        tasks = min(-(-total // _IMAGES_PER_TASK), _MOST_TASKS)
-        return images.repartition(max(min(_TASKS_PER_CPU * cpus, total), tasks))
+        return images.repartition(task_count(total, self._session.sparkContext.defaultParallelism))
 
     def _check_model(self, rows: DataFrame, target: str) -> None:
         for name, version in rows.select("model_name", "model_version").distinct().collect():
@@ -131,6 +129,11 @@ class Run:
                     f"{target} holds predictions of {name} {version}, not of {self._model.name} "
                     f"{self._model.version}: choose another folder"
                 )
+
+
+def task_count(total: int, cpus: int) -> int:
+    """In how many tasks `total` images are processed."""
+    return max(min(TASKS_PER_CPU * cpus, total), min(-(-total // _IMAGES_PER_TASK), _MOST_TASKS), 1)
 
 
 def _start(store: Store, new: Job) -> tuple[Job, bool]:

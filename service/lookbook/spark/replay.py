@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from pyspark import RDD
+from pyspark import RDD, StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 
 from lookbook import images
@@ -24,7 +24,7 @@ from lookbook.replay.comparison import Comparison
 from lookbook.replay.inputs import StoredInput
 from lookbook.replay.rerun import Models, Rerun, Stored
 from lookbook.settings import Settings
-from lookbook.spark.batch import Progress, counting
+from lookbook.spark.batch import TASKS_PER_CPU, Progress, counting, task_count
 from lookbook.spark.worker import PATIENCE_SECONDS, Count, classifier_of, local, store_of
 from lookbook.store import Comparison as StoredComparison
 from lookbook.store import Input, Store
@@ -33,8 +33,6 @@ from lookbook.store.rows import scan_patiently
 
 MOST_FLIPS = 10_000  # whose ground truths count, the first in the order of review
 
-_INPUTS_PER_TASK = 2_000
-_TASKS_PER_CPU = 4
 _DEPTH = 3  # of the tree in which the tasks' results are merged
 _TRUTHS_AT_ONCE = 100
 
@@ -73,9 +71,11 @@ class Run:
         """
         first = max(since, first_whole_day(self._settings.retention))
         window = Window(self._baseline.name, self._baseline.version, first, until)
-        rows = self._rows(window)
+        # Kept, about 50 bytes each: counting them would otherwise be another scan of the store.
+        rows = self._rows(window).persist(StorageLevel.DISK_ONLY)
         total = rows.count()
         comparison = self._compare(self._spread(rows, total), total, _kept, show)
+        rows.unpersist()
         if not comparison.inputs:
             raise LookbookError(
                 f"the store has no inputs of {comparison.baseline} from {date_of(window.since)} to "
@@ -104,14 +104,13 @@ class Run:
 
     def _rows(self, window: Window) -> RDD[Row]:
         """The predictions of the window, read by the workers."""
-        count = _TASKS_PER_CPU * self._context.defaultParallelism
+        count = TASKS_PER_CPU * self._context.defaultParallelism
         ranges = patiently(lambda: self._store.ranges(*window.bounds, count), PATIENCE_SECONDS)
         return self._context.parallelize(ranges, len(ranges) or 1).flatMap(partial(_scan, self._settings, window.model))
 
     def _spread(self, rows: RDD[Any], total: int) -> RDD[Any]:
         """The rows in tasks of one size: the predictions of a batch job are in few ranges."""
-        tasks = max(min(_TASKS_PER_CPU * self._context.defaultParallelism, total), -(-total // _INPUTS_PER_TASK))
-        return rows.repartition(tasks or 1)
+        return rows.repartition(task_count(total, self._context.defaultParallelism))
 
     def _compare(self, rows: RDD[Any], total: int, read: Read, show: Show) -> Comparison:
         """What both models say about what `read` makes of the rows."""
