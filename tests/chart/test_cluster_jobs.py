@@ -287,6 +287,30 @@ def test_an_interrupted_command_leaves_the_job_which_can_be_followed_and_stopped
     assert "no job Spring 2026 is running" in release.run("stop", "Spring 2026")[1]
 
 
+def test_another_job_of_the_same_name_is_refused(release: Release) -> None:
+    with release.running("spring"):
+        for arguments in (
+            ("other", "--volume", "photos", "--job", "spring"),
+            ("shop", "--volume", "photos", "--parquet", "spring/"),
+        ):
+            code, errors = release.run("classify", *arguments, "--on-cluster")
+            assert code == 1
+            assert "another job spring is running (--job=spring -- /images/shop): choose another name, or end" in errors
+    (job,) = release.jobs()
+    assert job["spec"]["template"]["spec"]["containers"][0]["args"][-1] == "/images/shop"
+
+
+def test_two_commands_at_once_start_one_job(release: Release) -> None:
+    with ExitStack() as ends:
+        commands = [release.start("classify", *SOURCE, "--on-cluster", "--job", "spring") for _ in range(3)]
+        for command in commands:
+            ends.callback(command.process.communicate)
+            ends.callback(command.process.kill)
+        until(lambda: all("lookbook: job spring is running" in command.errors() for command in commands), 60)
+        assert sum("is running already" in command.errors() for command in commands) == 2
+    assert len(release.jobs()) == 1
+
+
 def test_a_job_that_has_ended_is_started_again(release: Release) -> None:
     with release.running("spring") as command:
         release.end("Failed")

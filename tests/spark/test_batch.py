@@ -8,22 +8,27 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from math import inf
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from lookbook.cli.batch.lock import locked
 from lookbook.errors import LookbookError
 from lookbook.job import Job, job_tag, now
 from lookbook.model.bundle import Bundle
 from lookbook.settings import Settings
-from lookbook.spark import register
-from lookbook.spark.batch import Run, Summary, task_count
+from lookbook.spark import register, worker
+from lookbook.spark.batch import Run, Summary, start_job, task_count
 from lookbook.spark.session import reason
 from lookbook.spark.source import read_source
 from lookbook.store.cassandra import CassandraStore
+from lookbook.store.opening import open_store
 from lookbook.store.sqlite import SqliteStore
 from py4j.protocol import Py4JJavaError
 from pyarrow import parquet
@@ -120,6 +125,14 @@ def test_only_the_first_rejects_are_listed(jobs: Jobs, tmp_path: Path) -> None:
     assert (summary.reasons, summary.labels.total()) == ({"unreadable": 3_000}, 1)
 
 
+def test_rejects_do_not_replace_other_files(jobs: Jobs, folder: Path, store: SqliteStore) -> None:
+    jobs.rejects = folder
+    with pytest.raises(LookbookError, match=f"the rejects would replace {folder}, which has other files such as file:"):
+        jobs.store(folder)
+    assert (folder / "1.png").exists()
+    assert store.jobs() == []
+
+
 def test_the_same_job_again_changes_nothing(jobs: Jobs, folder: Path, store: SqliteStore) -> None:
     jobs.store(folder)
     before = walk(store, 100)
@@ -182,6 +195,43 @@ def test_a_job_and_its_table_on_cassandra(
     register(session)
     table = session.read.format("lookbook").options(store="cassandra", **_login(settings)).load()
     assert {row.id for row in table.collect()} == {str(item.id) for item in before[1:]}
+
+
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("cassandra", marks=pytest.mark.cassandra)])
+def test_two_runs_at_once_store_each_image_once(
+    kind: str, request: pytest.FixtureRequest, settings: Settings, bundle: Bundle, many: Path
+) -> None:
+    if kind == "cassandra":
+        settings = request.getfixturevalue("cassandra")
+    paths, step, together = sorted(map(str, many.iterdir())), 50, Barrier(2, timeout=60)
+    batches = [pa.record_batch({"path": paths[start : start + step]}) for start in range(0, IMAGES, step)]
+
+    def in_step() -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            together.wait()
+            yield batch
+
+    def run(number: int) -> tuple[Job, bool]:
+        own = replace(settings, max_pixels=settings.max_pixels - number)  # for a store of its own, as a process has
+        with closing(worker.store_of(own)) as store:
+            together.wait()
+            job, resumed = start_job(store, Job("spring", now(), bundle.digest, IMAGES))
+            counts: list[Counter[str]] = []
+            # Neither sees what the other one has stored: each stores all images.
+            plan = worker.Plan(job, str(MLP), own, False, inf)
+            rejects = sum(map(len, worker.to_store(plan, counts.append, in_step())))
+        assert (rejects, sum(count.total() for count in counts)) == (0, IMAGES)
+        return job, resumed
+
+    with ThreadPoolExecutor(2) as pool:
+        (job, one), (same, other) = pool.map(run, range(2))
+    assert (job, {one, other}) == (same, {False, True})
+    with closing(open_store(settings, lambda _: None)) as store:
+        until(lambda: store.status().reached)
+        found = walk(store, 100)
+        assert sorted(item.id for item in found) == sorted(map(job.id_of, paths))
+        sampled = [sample.id for day in {day_of(item) for item in found} for sample in store.samples(day, 1_000)]
+        assert sorted(sampled) == sorted(map(job.id_of, paths))
 
 
 @pytest.mark.parametrize("form", ["glob", "text", "paths", "contents", "url", "file"])
@@ -336,6 +386,16 @@ def test_a_killed_worker_is_replaced(jobs: Jobs, many: Path, settings: Settings,
     (job,) = store.jobs()
     assert {item.id for item in walk(store, 1000)} == {job.id_of(str(path)) for path in many.iterdir()}
     assert summary.labels.total() + summary.before >= IMAGES
+
+
+@pytest.mark.usefixtures("java")
+@pytest.mark.parametrize("target", ["--job=spring", "--parquet=spring-rejects"])
+def test_the_same_command_at_once_is_refused(target: str, settings: Settings, folder: Path, tmp_path: Path) -> None:
+    with locked(str(tmp_path / "spring-rejects")):
+        code, _, errors = Command(settings, str(folder), target).wait()
+    assert code == 1
+    assert "another command is writing to spring-rejects: wait until it ends, or choose another folder" in errors
+    assert not (tmp_path / "spring-rejects").exists()
 
 
 def test_usage(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
+from shlex import quote
 from typing import Any
 
 import yaml
-from kubernetes.client import ApiException
+from kubernetes.client import ApiException, V1DeleteOptions, V1Preconditions
 
 from lookbook.cli.cluster import TIMEOUT, ClusterError, ClusterUnreachable, Release, in_one_line
 from lookbook.cli.obstacles import obstacle
@@ -22,6 +23,7 @@ _IMAGES = "/images"  # where the pods mount the volume with the images
 _MOUNT = "spark.kubernetes.executor.volumes.persistentVolumeClaim.images"
 _NAME, _SOURCE = "lookbook/job", "lookbook/source"  # annotations of the Job
 _LONGEST_NAME = 63
+_PURPOSE = 3  # arguments at the end
 _POLL_SECONDS = 1.0
 _PATIENCE_SECONDS = 300.0  # for an API that does not respond while a job is followed
 _UNREACHABLE = "the Kubernetes API does not respond; the job keeps running, and the command waits"
@@ -45,7 +47,7 @@ class NewJob:
     @property
     def title(self) -> str:
         """What the job is called on the cluster."""
-        return str(self.name or self.parquet)
+        return self.name or str(self.parquet).strip("/")
 
     @property
     def writes(self) -> bool:
@@ -53,8 +55,13 @@ class NewJob:
         return bool(self.parquet and self._is_in_claim(self.parquet))
 
     def arguments(self) -> list[str]:
-        where = f"--job={self.name}" if self.name else f"--parquet={self._path(self.title)}"
-        return [*self.options, where, "--", self._path(self.source)]
+        return [*self.options, *self.purpose]
+
+    @property
+    def purpose(self) -> list[str]:
+        """The arguments that say what the job reads, and where its predictions go."""
+        where = f"--job={self.name}" if self.name else f"--parquet={self._path(str(self.parquet))}"
+        return [where, "--", self._path(self.source)]
 
     def _is_in_claim(self, path: str) -> bool:
         return bool(self.claim) and "://" not in path
@@ -65,7 +72,7 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class ClusterJob:
-    """`state` is running, complete, or failed; `uid` is the one of the Job."""
+    """`state` is running, complete, or failed; `uid` is the one of the Job; `purpose` is that of NewJob."""
 
     name: str
     started_at: datetime
@@ -73,6 +80,7 @@ class ClusterJob:
     source: str
     object: str
     uid: str
+    purpose: list[str]
 
 
 class ClusterJobs:
@@ -90,7 +98,10 @@ class ClusterJobs:
         return sorted(map(_cluster_job, jobs), key=lambda job: job.started_at, reverse=True)
 
     def start(self, job: NewJob) -> bool:
-        """Start a job, or start it again if it has ended; returns False if it is running."""
+        """Start a job, or start it again if it has ended; returns False if it is running.
+
+        Raises ClusterError if another job of this name is running.
+        """
         manifest = self._template()
         self._check_claim(job.claim)
         manifest["metadata"] |= {
@@ -100,13 +111,13 @@ class ClusterJobs:
         _mount(manifest, job)
         manifest["spec"]["template"]["spec"]["containers"][0]["args"] += [*_settings(job), *job.arguments()]
         old = self._find(job.title)
-        if old and old.state == "running":
-            return False
-        if old:
-            self._delete(old)
-        with in_one_line():
-            self._release.batch.create_namespaced_job(self._release.namespace, manifest, _request_timeout=TIMEOUT)
-        return True
+        if not old or old.state != "running":
+            if old:
+                self._delete(old)
+            if self._create(manifest):
+                return True
+        self._check_purpose(job)
+        return False
 
     def stop(self, name: str) -> None:
         job = self._find(name)
@@ -160,14 +171,40 @@ class ClusterJobs:
                 said.add(reason)
         log.follow(driver, write)
 
+    def _create(self, manifest: dict[str, Any]) -> bool:
+        """Create the Job; returns False if another command has just done so."""
+        with in_one_line():
+            try:
+                self._release.batch.create_namespaced_job(self._release.namespace, manifest, _request_timeout=TIMEOUT)
+            except ApiException as error:
+                if error.status != 409:
+                    raise
+                return False
+        return True
+
+    def _check_purpose(self, job: NewJob) -> None:
+        """Raises ClusterError if the running job of this name does something else."""
+        running = self._find(job.title)
+        if running and running.purpose != job.purpose:
+            raise ClusterError(
+                f"another job {job.title} is running ({' '.join(running.purpose)}): choose another name, or end it "
+                f"with `lookbook batch stop {quote(job.title)}`"
+            )
+
     def _find(self, name: str) -> ClusterJob | None:
         return next((job for job in self.all() if job.name == name), None)
 
     def _delete(self, job: ClusterJob) -> None:
+        """Delete this job, and not one that another command has started under its name meanwhile."""
+        options = V1DeleteOptions(propagation_policy="Background", preconditions=V1Preconditions(uid=job.uid))
         with in_one_line():
-            self._release.batch.delete_namespaced_job(
-                job.object, self._release.namespace, propagation_policy="Background", _request_timeout=TIMEOUT
-            )
+            try:
+                self._release.batch.delete_namespaced_job(
+                    job.object, self._release.namespace, body=options, _request_timeout=TIMEOUT
+                )
+            except ApiException as error:
+                if error.status not in (404, 409):
+                    raise
 
     def _template(self) -> dict[str, Any]:
         """The Job that the chart has prepared."""
@@ -232,6 +269,7 @@ def _cluster_job(job: Any) -> ClusterJob:
         annotations.get(_SOURCE, ""),
         metadata.name,
         metadata.uid,
+        job.spec.template.spec.containers[0].args[-_PURPOSE:],
     )
 
 

@@ -32,6 +32,7 @@ _MOST_TASKS = 20_000  # the driver keeps some kilobytes for each
 _LISTED_REJECTS = 1_000
 _POLL_SECONDS = 1.0
 _REJECTS = "path string, code string, message string"
+_OTHER_FILES = "path NOT RLIKE '/part-[^/]*[.]json[^/]*$'"
 _PREDICTIONS = (
     "path string, label string, score double, labels array<string>, scores array<double>, model_name string, "
     "model_version string, code string, message string"
@@ -83,9 +84,14 @@ class Run:
         self._limit = (writes_per_second or inf) / session.sparkContext.defaultParallelism
 
     def store(self, images: DataFrame, total: int, name: str, rejects: str | None, progress: Progress) -> Summary:
-        """Store the predictions of the job `name`; write its rejects as JSON Lines into a folder, if there is one."""
+        """Store the predictions of the job `name`; write its rejects as JSON Lines into a folder, if there is one.
+
+        Raises LookbookError if the folder has other files.
+        """
+        if rejects is not None:
+            _check_rejects(self._session, rejects)
         with closing(open_store(self._settings, lambda _: None)) as store:
-            job, resumed = _start(store, Job(name, now(), self._model.digest, total))
+            job, resumed = start_job(store, Job(name, now(), self._model.digest, total))
         with counting(self._session, progress) as counts:
             found = self._spread(images, total).mapInArrow(
                 partial(worker.to_store, self._plan(job, resumed), counts.add), _REJECTS
@@ -136,7 +142,7 @@ def task_count(total: int, cpus: int) -> int:
     return max(min(TASKS_PER_CPU * cpus, total), min(-(-total // _IMAGES_PER_TASK), _MOST_TASKS), 1)
 
 
-def _start(store: Store, new: Job) -> tuple[Job, bool]:
+def start_job(store: Store, new: Job) -> tuple[Job, bool]:
     """The job of that name, and whether an earlier run has started it. Raises LookbookError if it cannot be resumed."""
     job = patiently(lambda: store.start_job(new), worker.PATIENCE_SECONDS)
     if job.bundle != new.bundle:
@@ -147,6 +153,22 @@ def _start(store: Store, new: Job) -> tuple[Job, bool]:
             "predictions could come back: use another job name"
         )
     return job, job != new
+
+
+def _check_rejects(session: SparkSession, folder: str) -> None:
+    """Raises LookbookError if the folder, which the job replaces, has something else than rejects."""
+    files = session.read.format("binaryFile").option("recursiveFileLookup", "true")
+    try:
+        other = files.load(folder).where(_OTHER_FILES).select("path").first()
+    except AnalysisException as error:
+        if error.getCondition() != "PATH_NOT_FOUND":
+            raise
+        return
+    if other:
+        raise LookbookError(
+            f"the rejects would replace {folder}, which has other files such as {other[0]}: choose another folder with "
+            "--rejects"
+        )
 
 
 def _existing(session: SparkSession, target: str) -> DataFrame | None:

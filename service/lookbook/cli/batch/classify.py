@@ -4,6 +4,7 @@ Tests: tests/spark/test_batch.py, tests/chart/test_cluster_jobs.py.
 """
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lookbook.cli import output
+from lookbook.cli.batch.lock import locked
 from lookbook.cli.batch.options import conf_option
 from lookbook.cli.batch.progress import progress_of
 from lookbook.cli.extras import extra
@@ -113,8 +115,11 @@ def _with_session(
         from lookbook.spark.source import read_source
     folder = (bundle or find_bundle(settings.model)).absolute()
     model = read_bundle(folder)
+    target = parquet or rejects or f"{job}-rejects"
+    # Without a lock, another run would delete what this one writes, and add the same predictions to Parquet again.
+    lock = nullcontext() if target == "-" else locked(target)
     try:
-        with open_session(f"lookbook {job or parquet}", conf) as session:
+        with lock, open_session(f"lookbook {job or parquet}", conf) as session:
             images = read_source(session, source)
             total = images.count()
             if not total:
@@ -122,10 +127,9 @@ def _with_session(
             run = jobs.Run(session, settings, model, folder, writes_per_second)
             with progress_of(total) as progress:
                 if job:
-                    target = rejects or f"{job}-rejects"
                     summary = run.store(images, total, job, None if target == "-" else target, progress)
                 else:
-                    summary = run.table(images, total, str(parquet), progress)
+                    summary = run.table(images, total, target, progress)
             cpus = session.sparkContext.defaultParallelism
     except KeyboardInterrupt:
         output.complain("stopped: run the same command again to classify the rest")
