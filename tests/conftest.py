@@ -32,7 +32,7 @@ from lookbook.store.cassandra.schema import apply_schema
 from lookbook.store.sqlite import SqliteStore
 
 from tests.support import contract
-from tests.support.places import CASSANDRA_PORT, CHART, CLOTHES, MLP
+from tests.support.places import CASSANDRA_PORT, CHART, CLOTHES, MLP, UINT8
 from tests.support.requirements import lacking
 from tests.support.running import SERVICES, Service, until
 
@@ -66,6 +66,12 @@ def classifier(bundle: Bundle) -> Classifier:
 @pytest.fixture(scope="session")
 def clothes() -> Classifier:
     return Classifier(read_bundle(CLOTHES))
+
+
+@pytest.fixture(scope="session")
+def colors() -> Classifier:
+    """A model that takes pixels."""
+    return Classifier(read_bundle(UINT8))
 
 
 @pytest.fixture(scope="session")
@@ -198,12 +204,12 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
 
 
 @pytest.fixture
-def altered(tmp_path: Path) -> Callable[[Callable[[dict[str, Any]], None]], Path]:
-    """Copies the smallest bundle and changes its manifest."""
+def altered(tmp_path: Path) -> Callable[..., Path]:
+    """Copies a bundle and changes its manifest."""
 
-    def make(change: Callable[[dict[str, Any]], None]) -> Path:
+    def make(change: Callable[[dict[str, Any]], None], source: Path = MLP) -> Path:
         folder = tmp_path / "bundle"
-        shutil.copytree(MLP, folder)
+        shutil.copytree(source, folder)
         manifest = json.loads((folder / "model.json").read_text())
         change(manifest)
         (folder / "model.json").write_text(json.dumps(manifest))

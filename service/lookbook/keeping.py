@@ -1,5 +1,7 @@
 """Which inputs are kept, and in which form. Tests: tests/unit/test_pipeline.py."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +13,7 @@ from lookbook.store import Input
 
 
 def kept_input(
-    settings: Settings, spec: InputSpec, sampled: bool, data: ImageData, array: NDArray[np.float32]
+    settings: Settings, spec: InputSpec, sampled: bool, data: ImageData, array: NDArray[Any]
 ) -> Input | None:
     """What to keep of an image: `data` is what was sent, `array` what the model saw of it, as from read_image()."""
     if settings.keep == "none" or not (sampled or settings.keep_for == "all"):
@@ -19,6 +21,6 @@ def kept_input(
     if not isinstance(data, np.ndarray):
         if settings.keep == "original" and len(data) <= MAX_ORIGINAL_BYTES:
             return Input("original", bytes(data))
-    elif data.dtype == np.float32:
+    elif data.dtype == array.dtype == np.float32:
         return Input("tensor", encode_tensor(array))
     return Input("pixels", encode_pixels(array, spec))

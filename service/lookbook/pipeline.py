@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -45,7 +46,7 @@ class _Classified:
     scores: NDArray[np.float32]
     rate: float
     data: ImageData
-    array: NDArray[np.float32]
+    array: NDArray[Any]
 
 
 class Pipeline:

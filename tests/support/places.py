@@ -8,6 +8,7 @@ from lookbook.settings import Settings
 ROOT = Path(__file__).parent.parent.parent
 MLP = ROOT / "models/fashion-mnist-mlp/2.2.0"
 CLOTHES = ROOT / Settings().model
+UINT8 = ROOT / "tests/data/uint8"
 PHOTOS = ROOT / "tests/data/photos"
 GOLDEN = sorted((MLP / "golden").glob("*.png"))
 BAG = MLP / "golden/fashion-8.png"

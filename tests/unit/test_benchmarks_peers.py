@@ -7,14 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from lookbook.model.bundle import read_bundle
 
 from benchmarks.cases import SMALL, Sample
 from benchmarks.errors import BenchmarkError
 from benchmarks.peers import bodies, process_tree, report
+from benchmarks.peers.adapters.classifier import Classifier
 from benchmarks.peers.measuring import Figures
 from benchmarks.peers.peers import FLASK, Peer, Start
 from benchmarks.peers.running import run
-from tests.support.places import ROOT
+from tests.support.places import BAG, MLP, ROOT, UINT8
 
 LOCKS = sorted((ROOT / "benchmarks/peers/requirements").glob("*.txt"))
 FIGURES = Figures(
@@ -31,6 +33,19 @@ FIGURES = Figures(
 )
 # Uses CPU time and says so.
 CHILD = "import sys, time\nwhile time.process_time() < 0.2: pass\nprint('used', flush=True)\nsys.stdin.read()"
+
+
+@pytest.mark.parametrize(
+    ("bundle", "image", "label"), [(MLP, BAG, "Bag"), (UINT8, UINT8 / "golden/green.png", "Green")]
+)
+def test_the_peers_classify_like_a_server(
+    monkeypatch: pytest.MonkeyPatch, bundle: Path, image: Path, label: str
+) -> None:
+    monkeypatch.setenv("MODEL", str(bundle))
+    found, score = Classifier().classify(image.read_bytes())
+    golden = {golden.path: max(golden.scores) for golden in read_bundle(bundle).golden}
+    assert found == label
+    assert score == pytest.approx(golden[image], abs=0.02)
 
 
 def test_a_tree_counts_the_children() -> None:

@@ -7,7 +7,7 @@ import pytest
 from lookbook.model.bundle import BundleError, find_bundle, read_bundle
 from lookbook.settings import Settings
 
-from tests.support.places import CLOTHES, MLP
+from tests.support.places import CLOTHES, MLP, UINT8
 
 
 def test_a_bundle_is_described_by_its_manifest() -> None:
@@ -15,6 +15,13 @@ def test_a_bundle_is_described_by_its_manifest() -> None:
     assert (bundle.name, bundle.version) == ("fashion-mnist-mlp", "2.2.0")
     assert bundle.labels[8] == "Bag"
     assert (bundle.input.height, bundle.input.width, bundle.input.channels) == (28, 28, 1)
+
+
+@pytest.mark.parametrize(("folder", "type"), [(MLP, "float32"), (UINT8, "uint8")])
+def test_the_input_is_written_as_it_was_read(folder: Path, type: str) -> None:
+    bundle = read_bundle(folder)
+    assert bundle.input.type == type
+    assert bundle.input.to_json() == bundle.manifest["input"]
 
 
 def test_the_default_bundle_is_found_from_any_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,6 +67,7 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
         (lambda m: m["input"].update(color="cmyk"), "color 'cmyk'"),
         (lambda m: m["input"].update(size=[28]), "malformed manifest"),
         (lambda m: m["input"].update(std=[0]), "std must be above 0"),
+        (lambda m: m["input"].update(type="int8"), "type 'int8' must be 'float32' or 'uint8'"),
         (lambda m: m["files"].pop("model.tflite"), "no digest for model.tflite"),
         (lambda m: m["files"].update({"../../secret": {}}), "must lie inside the bundle"),
         (lambda m: m["files"].update({"/etc/passwd": {}}), "must lie inside the bundle"),

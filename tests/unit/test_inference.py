@@ -9,7 +9,7 @@ from lookbook.model.bundle import Bundle, BundleError, read_bundle
 from lookbook.model.inference import Classifier
 from lookbook.model.preprocessing import preprocess
 
-from tests.support.places import BAG, PHOTOS
+from tests.support.places import BAG, MLP, PHOTOS, UINT8
 
 
 def test_scores_are_probabilities_and_the_top_three_are_in_order(classifier: Classifier) -> None:
@@ -63,6 +63,33 @@ def test_a_bundle_that_contradicts_its_model_is_refused(
 ) -> None:
     with pytest.raises(BundleError, match=message):
         Classifier(read_bundle(altered(change)))
+
+
+@pytest.mark.parametrize(
+    ("source", "change", "message"),
+    [
+        (MLP, {"type": "uint8"}, "its input is float32 (1, 28, 28, 1), but the manifest says uint8 (1, 28, 28, 1)"),
+        (UINT8, {"type": "float32"}, "its input is uint8 (1, 8, 8, 3), but the manifest says float32 (1, 8, 8, 3)"),
+        (
+            UINT8,
+            {"mean": [0] * 3, "std": [1] * 3},
+            "(pixel - 127) * 0.00784314, but the manifest says (pixel / 255 - 0) / 1",
+        ),
+        (UINT8, {"std": [0.5, 0.5, 0.505]}, "but the manifest says (pixel / 255 - 0.5) / 0.505"),
+    ],
+)
+def test_a_model_must_take_what_the_manifest_says(
+    altered: Callable[..., Path], source: Path, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(BundleError) as caught:
+        Classifier(read_bundle(altered(lambda manifest: manifest["input"].update(change), source)))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_of_pixels_must_give_its_golden_scores(altered: Callable[..., Path]) -> None:
+    with pytest.raises(BundleError, match="the model's score for this golden image differs by"):
+        Classifier(read_bundle(altered(lambda manifest: manifest["golden"][0]["scores"].reverse(), UINT8)))
 
 
 @pytest.mark.parametrize(

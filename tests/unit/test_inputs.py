@@ -23,11 +23,12 @@ def test_kept_pixels_give_equal_scores(clothes: Classifier, path: Path) -> None:
     assert np.array_equal(clothes.classify(again), clothes.classify(array))
 
 
+@pytest.mark.parametrize("type", ["float32", "uint8"])
 @pytest.mark.parametrize("color", ["rgb", "grayscale"])
 @pytest.mark.parametrize(("mean", "std"), [(0.0, 1.0), (0.5, 0.5), (0.485, 0.229), (0.0, 1 / 255), (0.4, 1e-3)])
-def test_every_pixel_is_kept(color: str, mean: float, std: float) -> None:
+def test_every_pixel_is_kept(type: str, color: str, mean: float, std: float) -> None:
     channels = 3 if color == "rgb" else 1
-    spec = InputSpec(16, 16, color, "stretch", (0, 0, 0), (mean,) * channels, (std,) * channels)
+    spec = InputSpec(16, 16, color, "stretch", (0, 0, 0), (mean,) * channels, (std,) * channels, type)
     pixels = np.arange(256 * channels, dtype=np.uint8).reshape(16, 16, channels)
     array = to_array(Image.fromarray(pixels.squeeze()), spec)
     kept = Image.open(io.BytesIO(encode_pixels(array, spec)))

@@ -11,6 +11,7 @@ from lookbook.model.inputs import MAX_ORIGINAL_BYTES
 from lookbook.model.preprocessing import preprocess
 from lookbook.pipeline import Pipeline, Upload
 from lookbook.prediction import Prediction, id_maker, permanent_random
+from lookbook.replay.inputs import StoredInput
 from lookbook.settings import Settings
 from lookbook.store import Input, Page, Query, Sample, Store
 from lookbook.telemetry.tracing import NoSpans
@@ -143,6 +144,16 @@ def test_a_batch_is_sampled(pipeline: Pipeline, store: Store, classifier: Classi
     assert inputs[2]
     assert np.array_equal(np.load(io.BytesIO(inputs[2].content)), array)
     assert len(sampled(store, found[0][0])) == 3
+
+
+def test_what_a_model_of_pixels_saw_of_numbers_is_kept(store: Store, colors: Classifier) -> None:
+    numbers = np.random.default_rng(1).uniform(-1.1, 1.1, (8, 8, 3)).astype(np.float32)
+    ((prediction, scores),) = Pipeline(Settings(), colors, store, NoSpans()).predict_all([numbers])
+    kept = store.input(prediction.id)
+    assert kept
+    assert kept.kind == "pixels"
+    again = StoredInput(kept, colors.bundle.input, 25_000_000).array(colors.bundle.input)
+    assert np.array_equal(colors.classify(again), scores)
 
 
 def test_a_repeated_request_is_sampled_once(pipeline: Pipeline, store: Store) -> None:

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from lookbook.model.bundle import InputSpec
 from lookbook.model.inference import Classifier
-from lookbook.model.preprocessing import preprocess, to_array
+from lookbook.model.preprocessing import preprocess, to_array, to_pixels
 from PIL import Image
 
 from tests.support.image_formats import formats
@@ -48,3 +50,22 @@ def test_padding_centers_the_image() -> None:
     assert array[:, :8].min() == 1
     assert array[:, 8:24].max() == 0
     assert array[:, 24:].min() == 1
+
+
+@pytest.mark.parametrize("resize", ["pad", "stretch", "crop"])
+@pytest.mark.parametrize("color", ["rgb", "grayscale"])
+def test_a_model_of_pixels_gets_those_that_are_normalized_for_others(resize: str, color: str) -> None:
+    channels = 3 if color == "rgb" else 1
+    spec = InputSpec(32, 24, color, resize, (255, 255, 255), (0.5,) * channels, (0.5,) * channels)
+    for path in sorted(PHOTOS.glob("*.jpg"))[:3]:
+        normalized = preprocess(path.read_bytes(), spec, LIMIT)
+        pixels = preprocess(path.read_bytes(), replace(spec, type="uint8"), LIMIT)
+        assert pixels.dtype == np.uint8
+        assert pixels.shape == (1, 32, 24, channels)
+        assert np.array_equal(pixels[0].squeeze(), np.asarray(to_pixels(normalized[0], spec)))
+
+
+def test_pixels_are_not_copied_once_more() -> None:
+    array = to_array(Image.new("RGB", (32, 32)), replace(SPEC, type="uint8"))
+    # It can't be changed only if it is the bytes that Pillow returned.
+    assert not array.flags.writeable

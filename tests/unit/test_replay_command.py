@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -277,6 +278,13 @@ def test_a_tensor_becomes_an_image_for_another_model(bundle: Bundle, clothes: Cl
     stored = stored_input("tensor", npy(array[0]), clothes.bundle)
     assert stored.array(bundle.input).shape == (1, 28, 28, 1)
     assert stored.preview().startswith(b"RIFF")
+
+
+def test_a_tensor_becomes_pixels_for_a_model_that_takes_them(clothes: Classifier) -> None:
+    spec, pixels = clothes.bundle.input, replace(clothes.bundle.input, type="uint8")
+    image = decode((PHOTOS / "hat.jpg").read_bytes(), spec, 10**8)
+    stored = stored_input("tensor", npy(to_array(image, spec)[0]), clothes.bundle)
+    assert np.array_equal(stored.array(pixels), to_array(image, pixels))
 
 
 def test_an_original_is_prepared_for_each_model(bundle: Bundle, clothes: Classifier) -> None:

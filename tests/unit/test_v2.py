@@ -1,6 +1,8 @@
+import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from lookbook.settings import Settings
 from lookbook.store import Entry, Store
 from lookbook.store.sqlite import SqliteStore
 from PIL import Image
+from werkzeug.test import TestResponse
 
 from tests.support.images import BOMB
 from tests.support.inference import (
@@ -141,7 +144,7 @@ def test_pixels_give_the_scores_of_their_image(client: FlaskClient, bundle: Bund
     else:
         found = outputs(infer(client, pixels(values, datatype, form == "nested")))["scores"]["data"]
     assert found == wanted
-    # The thumbnail shows the image even if only the model's own input was sent.
+    # The thumbnail shows the image even if only normalized pixels were sent.
     thumbnails = [client.get(f"/v1/predictions/{item['id']}/thumbnail").data for item in stored(client)]
     assert thumbnails[0] == thumbnails[1]
 
@@ -168,6 +171,51 @@ def test_pixels_of_a_color_model_are_normalized_like_its_images(
     assert scores(pixels(normalized, "FP32", nested=True)) == pytest.approx(wanted, abs=1e-6)
     assert scores(pixels(plain, "UINT8")) == pytest.approx(wanted, abs=0.01)
     assert {item["label"] for item in stored(clothes_client)} == {"Shirt"}
+
+
+@pytest.fixture
+def colors_client(colors: Classifier, app: Flask) -> FlaskClient:
+    store: Store = app.extensions["lookbook"].store
+    return create_app(Settings(), colors, store).test_client()
+
+
+def infer_color(client: FlaskClient, entry: dict[str, Any]) -> TestResponse:
+    return client.post("/v2/models/colors/infer", json={"inputs": [entry]})
+
+
+@pytest.mark.parametrize("photo", ["hat", "shirt", "shoes"])
+def test_a_model_of_pixels_takes_the_same_inputs(colors: Classifier, colors_client: FlaskClient, photo: str) -> None:
+    image = (PHOTOS / f"{photo}.jpg").read_bytes()
+    plain = preprocess(image, colors.bundle.input, 25_000_000)
+    normalized = preprocess(image, replace(colors.bundle.input, type="float32"), 25_000_000)
+    entries = tensor(image), pixels(plain, "UINT8"), pixels(normalized, "FP32", nested=True)
+    first, *others = (outputs(infer_color(colors_client, entry))["scores"]["data"] for entry in entries)
+    assert others == [first, first]
+    sent = colors_client.post("/v1/predictions", data={"image": (io.BytesIO(image), "photo.jpg")}).get_json()
+    assert [entry["score"] for entry in sent["top"]] == pytest.approx(sorted(first, reverse=True), abs=1e-6)
+
+
+def test_a_model_of_pixels_is_described_like_any_other(colors_client: FlaskClient) -> None:
+    (image,) = colors_client.get("/v2/models/colors").get_json()["inputs"]
+    assert image["parameters"]["FP32"] == "[-1, 8, 8, 3]: normalized pixels, (pixel / 255 - mean) / std"
+    assert (image["parameters"]["mean"], image["parameters"]["std"]) == ("[0.5, 0.5, 0.5]", "[0.5, 0.5, 0.5]")
+    assert colors_client.get("/v1/model").get_json()["input"]["type"] == "uint8"
+
+
+def test_numbers_become_the_nearest_pixels(colors_client: FlaskClient) -> None:
+    plain = np.arange(192, dtype=np.uint8).reshape(1, 8, 8, 3)
+    plain[0, 0] = 255
+    numbers = (plain + np.float32(0.4)) / np.float32(127.5) - 1
+    numbers[0, 0] = 3e38
+    found = [infer_color(colors_client, pixels(*each)) for each in ((plain, "UINT8"), (numbers, "FP32"))]
+    assert outputs(found[0]) == outputs(found[1])
+
+
+@pytest.mark.parametrize(
+    ("number", "message"), [(float("nan"), "NaN is not a number"), (1e39, "FP32 values must be finite")]
+)
+def test_a_model_of_pixels_needs_finite_numbers(colors_client: FlaskClient, number: float, message: str) -> None:
+    check_refused(infer_color(colors_client, pixels(np.full((1, 8, 8, 3), number), "FP32")), 400, message)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ class Classifier:
         self._size = tuple(spec["size"])
         self._mode = "L" if spec["color"] == "grayscale" else "RGB"
         self._mean, self._std = (np.array(spec[name], np.float32) for name in ("mean", "std"))
+        self._dtype = np.dtype(spec.get("type", "float32"))
         self._interpreter = Interpreter(model_path=str(folder / "model.tflite"), num_threads=1)
         self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
@@ -39,8 +40,9 @@ class Classifier:
     def classify(self, data: bytes) -> tuple[str, float]:
         """The label with the highest score, and the score. Raises what Pillow raises if the data are no image."""
         image = Image.open(io.BytesIO(data)).convert(self._mode).resize(self._size)
-        pixels = np.asarray(image, np.float32).reshape(1, *image.size[::-1], -1)
-        array = (pixels / np.float32(255) - self._mean) / self._std
+        array = np.asarray(image, self._dtype).reshape(1, *image.size[::-1], -1)
+        if self._dtype == np.float32:
+            array = (array / np.float32(255) - self._mean) / self._std
         with self._lock:
             self._interpreter.set_tensor(self._input, array)
             self._interpreter.invoke()

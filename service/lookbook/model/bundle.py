@@ -36,7 +36,8 @@ class MalformedManifestError(BundleError):
 class InputSpec:
     """How an image becomes the model's input: resized, then (pixel / 255 - mean) / std.
 
-    `background` (RGB, 0 to 255) shows through transparent pixels and fills what `pad` adds.
+    `background` (RGB, 0 to 255) shows through transparent pixels and fills what `pad` adds. A model of type "uint8"
+    takes pixels and normalizes them itself.
     """
 
     height: int
@@ -46,6 +47,7 @@ class InputSpec:
     background: tuple[int, int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    type: str = "float32"
 
     @property
     def channels(self) -> int:
@@ -59,6 +61,8 @@ class InputSpec:
             "background": list(self.background),
             "mean": list(self.mean),
             "std": list(self.std),
+            # Without the default, so that bundles of float32 keep their digests.
+            **({} if self.type == "float32" else {"type": self.type}),
         }
 
 
@@ -195,7 +199,10 @@ def _parse_input(entry: Mapping[str, Any]) -> InputSpec:
         background=(red, green, blue),
         mean=tuple(float(value) for value in entry["mean"]),
         std=tuple(float(value) for value in entry["std"]),
+        type=entry.get("type", "float32"),
     )
+    if spec.type not in ("float32", "uint8"):
+        raise ValueError(f"type {spec.type!r} must be 'float32' or 'uint8'")
     if spec.color not in ("rgb", "grayscale"):
         raise ValueError(f"color {spec.color!r} must be 'rgb' or 'grayscale'")
     if spec.resize not in ("pad", "stretch", "crop"):

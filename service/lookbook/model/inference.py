@@ -31,8 +31,8 @@ class Classifier:
         self._free.put(interpreter)
         self._check_golden()
 
-    def classify(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Scores of shape (labels,) for an array of shape (1, height, width, channels)."""
+    def classify(self, array: NDArray[Any]) -> NDArray[np.float32]:
+        """Scores of shape (labels,) for an array of shape (1, height, width, channels), as from to_array()."""
         interpreter = self._free.get()
         try:
             interpreter.set_tensor(self._input, array)
@@ -68,18 +68,33 @@ def _interpreter(bundle: Bundle, content: bytes) -> Interpreter:
     except (ValueError, RuntimeError) as error:
         raise BundleError(f"{bundle.model}: LiteRT cannot run this model: {error}", BUILD_AGAIN) from error
     spec = bundle.input
-    _check_tensor(bundle, "input", interpreter.get_input_details(), (1, spec.height, spec.width, spec.channels))
-    _check_tensor(bundle, "output", interpreter.get_output_details(), (1, len(bundle.labels)))
+    inputs, shape = interpreter.get_input_details(), (1, spec.height, spec.width, spec.channels)
+    _check_tensor(bundle, "input", inputs, spec.type, shape)
+    _check_tensor(bundle, "output", interpreter.get_output_details(), "float32", (1, len(bundle.labels)))
+    if spec.type == "uint8":
+        _check_normalization(bundle, *inputs[0]["quantization"])
     return interpreter
 
 
-def _check_tensor(bundle: Bundle, side: str, details: list[dict[str, Any]], shape: tuple[int, ...]) -> None:
+def _check_tensor(bundle: Bundle, side: str, details: list[dict[str, Any]], dtype: str, shape: tuple[int, ...]) -> None:
     if len(details) != 1:
         raise BundleError(f"{bundle.model}: it has {len(details)} {side}s, but must have one", BUILD_AGAIN)
-    found = tuple(int(n) for n in details[0]["shape"])
-    if found != shape or details[0]["dtype"] is not np.float32:
+    found = f"{np.dtype(details[0]['dtype'])} {tuple(int(n) for n in details[0]['shape'])}"
+    if found != f"{dtype} {shape}":
         raise BundleError(
-            f"{bundle.model}: its {side} is {np.dtype(details[0]['dtype'])} {found}, but the manifest says float32 "
-            f"{shape}",
+            f"{bundle.model}: its {side} is {found}, but the manifest says {dtype} {shape}",
             BUILD_AGAIN,
         )
+
+
+def _check_normalization(bundle: Bundle, scale: float, zero_point: int) -> None:
+    """Raises BundleError if a pixel value means another one, by more than 1, to the model than to the manifest."""
+    spec = bundle.input
+    for mean, std in zip(spec.mean, spec.std, strict=True):
+        for pixel in (0, 255):
+            if not abs(((pixel - zero_point) * scale * std + mean) * 255 - pixel) <= 1:
+                raise BundleError(
+                    f"{bundle.model}: its input is (pixel - {zero_point}) * {scale:.6g}, but the manifest says "
+                    f"(pixel / 255 - {mean:g}) / {std:g}",
+                    BUILD_AGAIN,
+                )

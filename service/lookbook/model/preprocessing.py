@@ -10,39 +10,45 @@ from PIL import Image
 from lookbook.model.bundle import InputSpec
 from lookbook.model.decoding import decode
 
-# A file, or an array of shape (height, width, channels): uint8 is pixels, float32 is the model's own input.
+# A file, or an array of shape (height, width, channels): uint8 is pixels, float32 is normalized pixels.
 ImageData = bytes | memoryview | NDArray[Any]
 
 
-def preprocess(data: bytes, spec: InputSpec, max_pixels: int) -> NDArray[np.float32]:
-    """Float32 array of shape (1, height, width, channels) for a file; errors as in decode()."""
+def preprocess(data: bytes, spec: InputSpec, max_pixels: int) -> NDArray[Any]:
+    """The model's input, as from to_array(), for a file; errors as in decode()."""
     return to_array(decode(data, spec, max_pixels), spec)
 
 
-def to_array(image: Image.Image, spec: InputSpec) -> NDArray[np.float32]:
-    """Float32 array of shape (1, height, width, channels)."""
+def to_array(image: Image.Image, spec: InputSpec) -> NDArray[Any]:
+    """The model's input of shape (1, height, width, channels): float32 is normalized, uint8 is pixels."""
     mode = "RGB" if spec.color == "rgb" else "L"
     image = _resized(image, spec)
     if image.mode != mode:
         image = image.convert(mode)
-    pixels = np.asarray(image, np.float32).reshape(1, spec.height, spec.width, spec.channels)
+    dtype = np.dtype(spec.type)
+    pixels = np.asarray(image, dtype).reshape(1, spec.height, spec.width, spec.channels)
+    if dtype == np.uint8:
+        return pixels
     scale, shift = _normalization(spec)
     return pixels * scale - shift
 
 
-def read_image(data: ImageData, spec: InputSpec, max_pixels: int) -> tuple[NDArray[np.float32], Image.Image]:
+def read_image(data: ImageData, spec: InputSpec, max_pixels: int) -> tuple[NDArray[Any], Image.Image]:
     """The model's input, as from to_array(), and the image; errors as in decode()."""
     if not isinstance(data, np.ndarray):
         image = decode(bytes(data), spec, max_pixels)
         return to_array(image, spec), image
-    if data.dtype == np.uint8:
-        image = _from_pixels(data)
-        return to_array(image, spec), image
-    return data[np.newaxis], to_pixels(data, spec)
+    image = to_pixels(data, spec)
+    return data[np.newaxis] if data.dtype == spec.type else to_array(image, spec), image
 
 
-def to_pixels(array: NDArray[np.float32], spec: InputSpec) -> Image.Image:
-    """The image of a model input of shape (height, width, channels): exactly the one from which to_array() made it."""
+def to_pixels(array: NDArray[Any], spec: InputSpec) -> Image.Image:
+    """The image of an array of shape (height, width, channels): exactly the one from which to_array() made it.
+
+    Float32 is rounded to the nearest pixel value and limited to 0 to 255.
+    """
+    if array.dtype == np.uint8:
+        return _from_pixels(array)
     scale, shift = _normalization(spec)
     with np.errstate(over="ignore"):
         pixels = np.clip((array + shift) / scale, 0, 255).round().astype(np.uint8)

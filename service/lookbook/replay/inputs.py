@@ -1,6 +1,7 @@
 """Stored inputs, for a model to run on. Tests: tests/unit/test_replay_command.py."""
 
 import io
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ class StoredInput:
         self._kind, self._content = input.kind, input.content
         self._spec, self._max_pixels = spec, max_pixels
 
-    def array(self, spec: InputSpec) -> NDArray[np.float32]:
+    def array(self, spec: InputSpec) -> NDArray[Any]:
         """The array for a model with this input, of shape (1, height, width, channels)."""
         if self._kind == "tensor" and _is_same(spec, self._spec):
             return self._tensor()[np.newaxis]
@@ -49,4 +50,5 @@ class StoredInput:
 
 def _is_same(one: InputSpec, other: InputSpec) -> bool:
     """Whether both models get the same numbers for the same pixels."""
-    return all(getattr(one, name) == getattr(other, name) for name in ("height", "width", "channels", "mean", "std"))
+    names = ("height", "width", "channels", "mean", "std", "type")
+    return all(getattr(one, name) == getattr(other, name) for name in names)

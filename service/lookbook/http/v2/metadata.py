@@ -31,7 +31,7 @@ def model(name: str, version: str | None = None) -> dict[str, Any]:
         "parameters": {
             "content_type": "base64",
             "UINT8": f"{sides}: pixels from 0 to 255, {bundle.input.color}",
-            "FP32": f"{sides}: the model's own input, (pixel / 255 - mean) / std",
+            "FP32": f"{sides}: normalized pixels, (pixel / 255 - mean) / std",
             "mean": str(list(bundle.input.mean)),
             "std": str(list(bundle.input.std)),
         },
