@@ -281,9 +281,9 @@ def test_a_tensor_becomes_an_image_for_another_model(bundle: Bundle, clothes: Cl
 
 
 def test_a_tensor_becomes_pixels_for_a_model_that_takes_them(clothes: Classifier) -> None:
-    spec, pixels = clothes.bundle.input, replace(clothes.bundle.input, type="uint8")
+    spec, pixels = (replace(clothes.bundle.input, type=type) for type in ("float32", "uint8"))
     image = decode((PHOTOS / "hat.jpg").read_bytes(), spec, 10**8)
-    stored = stored_input("tensor", npy(to_array(image, spec)[0]), clothes.bundle)
+    stored = StoredInput(Input("tensor", npy(to_array(image, spec)[0])), spec, 10**8)
     assert np.array_equal(stored.array(pixels), to_array(image, pixels))
 
 

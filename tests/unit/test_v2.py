@@ -158,7 +158,7 @@ def clothes_client(clothes: Classifier, app: Flask) -> FlaskClient:
 def test_pixels_of_a_color_model_are_normalized_like_its_images(
     clothes: Classifier, clothes_client: FlaskClient
 ) -> None:
-    spec = clothes.bundle.input
+    spec = replace(clothes.bundle.input, type="float32")
     photo = (PHOTOS / "shirt.jpg").read_bytes()
     normalized = preprocess(photo, spec, 25_000_000)
     plain = np.round((normalized * np.array(spec.std) + np.array(spec.mean)) * 255).astype(np.uint8)
