@@ -28,7 +28,6 @@ from tests.support.replays import exchange_labels, sample, variants
 from tests.support.running import Service
 
 BAGS, OTHERS = 9, 12
-CLOTHES_SHAPE = (96, 96, 3)
 Alter = Callable[[Callable[[dict[str, Any]], None]], Path]
 
 
@@ -88,8 +87,9 @@ def test_the_shipped_model_repeats_its_scores(serve: Callable[..., Service], kee
     service = serve(model=CLOTHES, keep=keep).ready()
     for image in PHOTOS.glob("*.jpg"):
         service.send(image.read_bytes())
-    tensor = np.random.default_rng(1).normal(size=(1, *CLOTHES_SHAPE)).astype(np.float32)
-    name = read_bundle(CLOTHES).name
+    bundle = read_bundle(CLOTHES)
+    name, spec = bundle.name, bundle.input
+    tensor = np.random.default_rng(1).normal(size=(1, spec.height, spec.width, 3)).astype(np.float32)
     body = {"inputs": [{"name": "image", "shape": tensor.shape, "datatype": "FP32", "data": tensor.ravel().tolist()}]}
     assert requests.post(f"{service.url}/v2/models/{name}/infer", json=body, timeout=30).status_code == 200
     ended = replay(service, CLOTHES, "--json")
