@@ -12,15 +12,11 @@ from lookbook.model.bundle import Bundle
 from matplotlib import pyplot
 from PIL import Image, ImageOps
 
-from training.evaluate import Predictions, table
+from training.evaluate import TITLES, Predictions, by_label, table
 
 mpl.use("Agg")
 _SHOWN = 12
 _PREVIEW = 128
-
-
-# The sets that a card shows by label: their names in the figures and in file names, and their titles.
-_TITLES = {"fashion_mnist_test": "Fashion-MNIST test", "photos_of_unseen_senders": "photographs of unseen senders"}
 
 
 def confusion(predictions: Predictions, title: str, target: Path) -> None:
@@ -70,19 +66,6 @@ def sheet(predictions: Predictions, target: Path) -> None:
     pyplot.close(figure)
 
 
-def by_label(sets: Mapping[str, Predictions]) -> str:
-    """A Markdown table of the accuracy for each label in each set; `sets` by title."""
-    (labels,) = {tuple(predictions.labels) for predictions in sets.values()}
-    lines = [f"| label | {' | '.join(sets)} |", "|---|" + "--:|" * len(sets)]
-    for label in labels:
-        cells = []
-        for predictions in sets.values():
-            hits = predictions.right[[label in rights for rights in predictions.rights]]
-            cells.append(f"{hits.mean():.1%} of {len(hits):,}" if len(hits) else "")
-        lines.append(f"| {label} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
 def mistakes(predictions: Predictions) -> str:
     """The most frequent mistakes of a set, as a Markdown list."""
     pairs = zip(predictions.rights, predictions.best, strict=True)
@@ -97,7 +80,7 @@ def write_card(bundle: Bundle, sets: Mapping[str, Predictions], metrics: Mapping
     """Write README.md and its images to the folder `target`; returns their paths."""
     written = [target / "README.md"]
     written[0].write_text(_text(bundle, sets, metrics))
-    for name, title in _TITLES.items():
+    for name, title in TITLES.items():
         if name in sets:
             written.append(target / f"confusion-{name}.png")
             confusion(sets[name], title, written[-1])
@@ -120,12 +103,12 @@ def _text(bundle: Bundle, sets: Mapping[str, Predictions], metrics: Mapping[str,
         "Measured by `python -m training.evaluate` through the code that serves. None of these images, and no image by "
         "these senders, was used in training.",
         table(metrics),
-        by_label({title: sets[name] for name, title in _TITLES.items() if name in sets}),
+        by_label(sets),
         "## Known weaknesses",
         "The model knows only these labels, and one garment per image: if there are several, it names one. Its most "
         "frequent mistakes:",
     ]
-    for name, title in _TITLES.items():
+    for name, title in TITLES.items():
         if name in sets:
             parts += [f"{title[0].upper()}{title[1:]}:", mistakes(sets[name]), f"![confusion](confusion-{name}.png)"]
             if sets[name].paths:

@@ -27,18 +27,23 @@ _PATTERNS = {
 }
 _IMAGES, _SIDE = 120, 128
 
+# The sets that are shown by label, and their titles.
+TITLES = {"fashion_mnist_test": "Fashion-MNIST test", "photos_of_unseen_senders": "photographs of unseen senders"}
+_RESAMPLES = 2000
+
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
     """Scores (n, labels) for a set of images, and the right labels of each image: none, one, or several.
 
-    `paths` are the files of the images, if there are files.
+    `paths` are the files of the images, if there are files, and `senders` who sent them.
     """
 
     labels: Sequence[str]
     scores: NDArray[np.float64]
     rights: Sequence[tuple[str, ...]]
     paths: Sequence[Path] = ()
+    senders: Sequence[str] = ()
 
     @property
     def best(self) -> list[str]:
@@ -55,6 +60,15 @@ class Predictions:
         """Whether the best label is right, for each image: shape (n,)."""
         return np.array([best in rights for best, rights in zip(self.best, self.rights, strict=True)])
 
+    def interval(self) -> tuple[float, float]:
+        """The 95% interval of the accuracy, by bootstrap over senders if there are any, else over images."""
+        groups = np.unique(self.senders, return_inverse=True)[1] if self.senders else np.arange(len(self.rights))
+        hits, counts = np.bincount(groups, self.right), np.bincount(groups)
+        rng = np.random.default_rng(0)
+        drawn = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), _RESAMPLES)
+        low, high = np.quantile(drawn @ hits / (drawn @ counts), (0.025, 0.975))
+        return float(low), float(high)
+
     def figures(self) -> dict[str, Any]:
         """Accuracy and calibration, or the mean top score if the images show none of the labels.
 
@@ -66,6 +80,7 @@ class Predictions:
         return {
             "pictures": len(self.scores),
             "accuracy": round(float(self.right.mean()), 4),
+            "accuracy_interval": [round(end, 4) for end in self.interval()],
             "calibration_error": round(error, 4),
             "calibration_error_above_chance": round(error - perfect_error(self.tops), 4),
         }
@@ -121,8 +136,13 @@ def perfect_error(scores: NDArray[np.float64]) -> float:
 
 
 def _of_photos(classifier: Classifier, photos: Sequence[Photo]) -> Predictions:
-    scores = _scores(classifier, (photo.path.read_bytes() for photo in photos))
-    return Predictions(classifier.bundle.labels, scores, [p.labels for p in photos], [p.path for p in photos])
+    return Predictions(
+        classifier.bundle.labels,
+        _scores(classifier, (photo.path.read_bytes() for photo in photos)),
+        [photo.labels for photo in photos],
+        [photo.path for photo in photos],
+        [photo.sender for photo in photos],
+    )
 
 
 def _scores(classifier: Classifier, images: Iterable[bytes]) -> NDArray[np.float64]:
@@ -142,18 +162,33 @@ def _encoded(images: Iterable[NDArray[np.uint8]]) -> Iterator[bytes]:
 def table(sets: Mapping[str, Mapping[str, Any]]) -> str:
     """The figures as a Markdown table."""
     lines = [
-        "| set | images | accuracy | calibration error (above chance) | mean top score |",
+        "| set | images | accuracy (95% interval) | calibration error (above chance) | mean top score |",
         "|---|--:|--:|--:|--:|",
     ]
     for name, figures in sets.items():
         accuracy = error = top = ""
         if "accuracy" in figures:
-            accuracy = f"{figures['accuracy']:.1%}"
+            low, high = figures["accuracy_interval"]
+            accuracy = f"{figures['accuracy']:.1%} ({low:.1%} to {high:.1%})"
             error = f"{figures['calibration_error']:.3f} ({figures['calibration_error_above_chance']:+.3f})"
         else:
             top = f"{figures['mean_top_score']:.2f}"
         title = name.replace("of_the_labels_", "of_the_labels:_").replace("_", " ")
         lines.append(f"| {title} | {figures['pictures']} | {accuracy} | {error} | {top} |")
+    return "\n".join(lines)
+
+
+def by_label(sets: Mapping[str, Predictions]) -> str:
+    """The accuracy for each label in the sets of TITLES, as a Markdown table."""
+    shown = {title: sets[name] for name, title in TITLES.items() if name in sets}
+    labels = next(iter(shown.values())).labels
+    lines = [f"| label | {' | '.join(shown)} |", "|---|" + "--:|" * len(shown)]
+    for label in labels:
+        cells = []
+        for predictions in shown.values():
+            hits = predictions.right[[label in rights for rights in predictions.rights]]
+            cells.append(f"{hits.mean():.1%} of {len(hits):,}" if len(hits) else "")
+        lines.append(f"| {label} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -165,8 +200,8 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, help="folder of photographs with an index.csv")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
-    sets = figures(evaluate(Classifier(read_bundle(options.bundle)), options.fashion, options.photos))
-    print(json.dumps(sets, indent=1) if options.json else table(sets))
+    sets = evaluate(Classifier(read_bundle(options.bundle)), options.fashion, options.photos)
+    print(json.dumps(figures(sets), indent=1) if options.json else f"{table(figures(sets))}\n\n{by_label(sets)}")
 
 
 if __name__ == "__main__":

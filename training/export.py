@@ -9,17 +9,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
+import numpy as np
 from lookbook.build.conversion import convert
 from lookbook.build.writer import Draft, write_bundle
 from lookbook.model.bundle import InputSpec, read_bundle
 from lookbook.model.inference import Classifier
 from lookbook.model.pillow import configure_pillow
+from numpy.typing import NDArray
 from PIL import Image
 
 from training import network
+from training.batches import arrays, fashion_arrays
 from training.card import write_card
-from training.data import LABELS, read_fashion
+from training.data import LABELS, read_fashion, read_photos
 from training.evaluate import evaluate, figures, table
+from training.quantization import quantize
 from training.train import MLP_INPUT, clothes_input
 
 LICENSES = {
@@ -29,6 +33,8 @@ LICENSES = {
 }
 # Labels of which one drawing each becomes a golden image: Trouser, Sandal, Bag.
 _GOLDEN_DRAWINGS = (1, 5, 8)
+# Of photographs, drawings, and inverted drawings each, which set the ranges of the integers.
+_SAMPLES = 150
 
 
 def main() -> None:
@@ -60,22 +66,40 @@ def main() -> None:
 
 def _draft(options: argparse.Namespace, scratch: Path) -> Draft:
     """The bundle without figures and card; its golden images are written to `scratch`."""
-    model = keras.models.load_model(options.work / "network.keras", compile=False)
+    trained = keras.models.load_model(options.work / "network.keras", compile=False)
     training = json.loads((options.work / "training.json").read_text())
-    spec = MLP_INPUT
-    labels: Sequence[str] = LABELS[:10]
+    labels: Sequence[str]
     if options.name == "lookbook-clothes":
-        spec, labels = clothes_input(model.input_shape[1]), LABELS
-        model = network.both_ways(model)
+        labels, spec = LABELS, clothes_input(trained.input_shape[1])
+        model = network.calibrated(network.both_ways(trained), training["temperature"])
+        content = quantize(model, _samples(options, spec, training["senders_seen"]))
+        spec = replace(spec, type="uint8")
+    else:
+        labels, spec = LABELS[:10], MLP_INPUT
+        content = convert(network.calibrated(trained, training["temperature"]))
     return Draft(
         name=options.name,
         version=options.version,
         license=LICENSES[options.name],
         labels=labels,
         input=spec,
-        model=convert(network.calibrated(model, training["temperature"])),
+        model=content,
         golden=[*_golden_photos(options.golden, spec, scratch), *_golden_drawings(options.fashion, scratch)],
         senders=training["senders_seen"],
+    )
+
+
+def _samples(options: argparse.Namespace, spec: InputSpec, senders: Sequence[str]) -> NDArray[np.float32]:
+    """Training images of each kind: (n, height, width, channels)."""
+    drawings, _ = read_fashion(options.fashion, "train")
+    some = drawings[:: max(1, len(drawings) // _SAMPLES)]
+    photos = [photo for photo in read_photos(options.photos) if photo.sender in senders]
+    return np.concatenate(
+        [
+            arrays(photos[:: max(1, len(photos) // _SAMPLES)], spec),
+            fashion_arrays(some, spec),
+            fashion_arrays(255 - some, spec),
+        ]
     )
 
 

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from lookbook.model.bundle import read_bundle
 from lookbook.model.inference import Classifier
+from lookbook.model.preprocessing import preprocess
 
 from tests.support.commands import SOURCES
-from tests.support.places import ROOT
+from tests.support.places import PHOTOS, ROOT
 from tests.support.requirements import lacking
 
 PYTHON = ROOT / ".venv-training/bin/python"
@@ -90,7 +91,7 @@ def test_a_small_run_becomes_a_bundle_with_its_figures(
     folder = tmp_path / "lookbook-clothes/9.0.0"
     bundle = read_bundle(folder)
     Classifier(bundle)
-    assert (bundle.input.height, bundle.input.width) == (64, 64)
+    assert (bundle.input.height, bundle.input.width, bundle.input.type) == (64, 64, "uint8")
     assert bundle.manifest["metrics"]["fashion_mnist_test"]["pictures"] == 60
     seen = set(bundle.manifest["senders_seen"])
     apart = bundle.manifest["metrics"]["photos_of_unseen_senders"]["pictures"]
@@ -101,6 +102,29 @@ def test_a_small_run_becomes_a_bundle_with_its_figures(
     }
     measured = run("evaluate", folder, *sets, "--json").stdout
     assert json.loads(measured) == bundle.manifest["metrics"]
+
+
+def test_a_released_network_is_restored_and_quantized(run: Run, photos: Path, fashion: Path, tmp_path: Path) -> None:
+    released = read_bundle(ROOT / "models/lookbook-clothes/2.2.0")
+    run("restore", released.model.parent, "--work", tmp_path)
+    run(
+        "export",
+        "lookbook-clothes",
+        "9.0.0",
+        "--work",
+        tmp_path,
+        "--fashion",
+        fashion,
+        "--photos",
+        photos,
+        "--out",
+        tmp_path,
+    )
+    before, after = Classifier(released), Classifier(read_bundle(tmp_path / "lookbook-clothes/9.0.0"))
+    assert after.bundle.model.stat().st_size < 0.7 * released.model.stat().st_size
+    for path in PHOTOS.glob("*.jpg"):
+        scores = [each.classify(preprocess(path.read_bytes(), each.bundle.input, 10**6)) for each in (before, after)]
+        assert np.abs(scores[0] - scores[1]).max() < 0.15, path
 
 
 def test_an_interrupted_run_continues_from_its_checkpoint(
