@@ -41,6 +41,22 @@ from tests.support.running import until
 from tests.support.truths import day_of
 
 IMAGES = 300
+WORKER = """
+import sys
+from math import inf
+from lookbook.job import Job, now
+from lookbook.model.bundle import find_bundle, read_bundle
+from lookbook.settings import Settings
+from lookbook.spark import source, worker
+
+path, model, *images = sys.argv[1:]
+settings, folder = Settings(sqlite_path=path), find_bundle(model)
+plan = worker.Plan(Job("spring", now(), read_bundle(folder).digest, 3), str(folder), settings, False, inf)
+for work in (worker.to_store, worker.to_table):
+    for batch in work(plan, print, iter([source._paths(images)])):
+        print(batch.num_rows)
+print([name for name in ("pandas", "pyarrow.parquet", "flask", "click") if name in sys.modules])
+"""
 
 
 @pytest.fixture
@@ -123,6 +139,21 @@ def test_only_the_first_rejects_are_listed(jobs: Jobs, tmp_path: Path) -> None:
     summary = jobs.run.store(images, images.count(), "spring", None, lambda counts: None)
     assert [json.loads(line)["path"] for line in summary.listed] == paths[:1_000]
     assert (summary.reasons, summary.labels.total()) == ({"unreadable": 3_000}, 1)
+
+
+def test_a_worker_loads_only_what_it_needs(settings: Settings, folder: Path) -> None:
+    arguments = (settings.sqlite_path, MLP, folder / "1.png", folder / "broken.png")
+    ended = subprocess.run([sys.executable, "-c", WORKER, *map(str, arguments)], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[1::2] == ["1", "2"]
+    assert ended.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_file_whose_name_is_not_utf_8_is_a_reject(jobs: Jobs, folder: Path) -> None:
+    shutil.copy(BAG, os.fsencode(folder) + b"/\xff.png")
+    summary = jobs.store(folder)
+    assert {Path(reject["path"]).name for reject in jobs.rejected()} == {"broken.png", "\ufffd.png"}
+    assert summary.reasons == {"invalid_image": 1, "unreadable": 1}
 
 
 def test_rejects_do_not_replace_other_files(jobs: Jobs, folder: Path, store: SqliteStore) -> None:

@@ -16,10 +16,12 @@ from pyspark.sql.functions import col
 
 from lookbook import images
 from lookbook.errors import LookbookError
+from lookbook.spark.arrow import to_batch
 from lookbook.spark.session import reason
 
 _BATCH = 1_000
 _LISTING_TASKS = 64
+_PATHS = pa.schema([("path", pa.string())])
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 
 
@@ -72,7 +74,7 @@ def _existing(read: Callable[[str], DataFrame], source: str) -> DataFrame:
 
 def _listed(session: SparkSession, paths: list[str]) -> DataFrame:
     """Files, and the images in folders, listed by the workers so that the driver does not hold every path."""
-    parts = list(_split(paths))
+    parts = [(_readable(path), recursive) for path, recursive in _split(paths)]
     table = session.createDataFrame(parts, "path string, recursive boolean")
     return table.repartition(min(len(parts), _LISTING_TASKS)).mapInArrow(_list, "path string")
 
@@ -103,4 +105,9 @@ def _list(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def _paths(found: list[str]) -> pa.RecordBatch:
-    return pa.record_batch([pa.array(found, pa.string())], names=["path"])
+    return to_batch([{"path": _readable(path)} for path in found], _PATHS)
+
+
+def _readable(path: str) -> str:
+    """The path, changed if it is not UTF-8, which Spark's strings are; such a file becomes a reject."""
+    return path.encode(errors="surrogateescape").decode(errors="replace")

@@ -23,6 +23,7 @@ from lookbook.model.quiet import quiet
 from lookbook.model.thumbnails import make_thumbnail
 from lookbook.prediction import Prediction
 from lookbook.settings import Settings
+from lookbook.spark.arrow import to_batch
 from lookbook.store import Entry, Store
 from lookbook.store.opening import open_store
 from lookbook.store.patience import patiently
@@ -161,12 +162,12 @@ def _to_rejects(found: Sequence[_Classified | _Reject]) -> pa.RecordBatch:
     rows = [
         {"path": item.path, "code": item.code, "message": item.message} for item in found if isinstance(item, _Reject)
     ]
-    return pa.RecordBatch.from_pylist(rows, REJECTS)
+    return to_batch(rows, REJECTS)
 
 
 def _to_rows(found: Sequence[_Classified | _Reject], classifier: Classifier) -> pa.RecordBatch:
     bundle = classifier.bundle
-    return pa.RecordBatch.from_pylist([_row(item, bundle) for item in found], PREDICTIONS)
+    return to_batch([_row(item, bundle) for item in found], PREDICTIONS)
 
 
 def _row(item: _Classified | _Reject, bundle: Bundle) -> dict[str, Any]:
