@@ -150,7 +150,7 @@ def test_a_worker_loads_only_what_it_needs(settings: Settings, folder: Path) -> 
 
 
 def test_a_file_whose_name_is_not_utf_8_is_a_reject(jobs: Jobs, folder: Path) -> None:
-    shutil.copy(BAG, os.fsencode(folder) + b"/\xff.png")
+    shutil.copy(BAG, folder / os.fsdecode(b"\xff.png"))
     summary = jobs.store(folder)
     assert {Path(reject["path"]).name for reject in jobs.rejected()} == {"broken.png", "\ufffd.png"}
     assert summary.reasons == {"invalid_image": 1, "unreadable": 1}
