@@ -1,16 +1,11 @@
 """Batch jobs and the history as a table, on Spark."""
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+from typing import Any
 
 
-def register(session: "SparkSession") -> None:
-    """Make the format "lookbook" known to the session."""
+def register(session: Any) -> None:
+    """Make the format "lookbook" known to the Spark session."""
     # Imported here: each worker of a batch job would need more memory for it.
-    from lookbook.spark.history import History
+    from lookbook.spark import history
 
-    session.dataSource.register(History)
-    # Otherwise, Spark refuses a source that can filter.
-    session.conf.set("spark.sql.python.filterPushdown.enabled", "true")
+    history.register(session)

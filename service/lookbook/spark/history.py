@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pyarrow as pa
+from pyspark.sql import SparkSession
 from pyspark.sql.datasource import (
     DataSource,
     DataSourceReader,
@@ -35,6 +36,13 @@ _PARTITIONS = 16
 _OPTIONS = ("columns", "since", "until", "partitions")
 _FIRST_ID = first_id(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC))
 _STEP = timedelta(microseconds=1)
+
+
+def register(session: SparkSession) -> None:
+    """Make the format "lookbook" known to the session."""
+    session.dataSource.register(History)
+    # Otherwise, Spark refuses a source that can filter.
+    session.conf.set("spark.sql.python.filterPushdown.enabled", "true")
 
 
 @dataclass
