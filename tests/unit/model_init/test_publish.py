@@ -31,7 +31,8 @@ def test_every_bundle_in_a_folder_is_published(volume: Path) -> None:
     assert run("publish", ROOT / "models", "--volume", volume).returncode == 0
     listed = json.loads(run("list", "--volume", volume).stdout)
     assert [(entry["name"], entry["version"], entry["digest"]) for entry in listed] == [
-        (bundle.name, bundle.version, bundle.digest) for bundle in map(read_bundle, (MLP, CLOTHES))
+        (bundle.name, bundle.version, bundle.digest)
+        for bundle in map(read_bundle, sorted((ROOT / "models").glob("*/*")))
     ]
     assert listed[0]["bytes"] == sum(map(len, files(MLP).values()))
     assert listed[0]["created_at"] == read_bundle(MLP).manifest["created_at"]
