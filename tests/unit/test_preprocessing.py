@@ -2,26 +2,30 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from lookbook.model.bundle import InputSpec
+from lookbook.model.bundle import InputSpec, read_bundle
 from lookbook.model.inference import Classifier
 from lookbook.model.preprocessing import preprocess, to_array, to_pixels
 from PIL import Image
 
 from tests.support.image_formats import formats
 from tests.support.images import encoded
-from tests.support.places import BAG, PHOTOS
+from tests.support.places import BAG, PHOTOS, ROOT
 
 SPEC = InputSpec(32, 32, "rgb", "pad", (255, 255, 255), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 LIMIT = 25_000_000
 
 
+@pytest.fixture(scope="module")
+def smooth() -> Classifier:
+    """A model in floating point: in integers, one step of a pixel can move a score by more than this test allows."""
+    return Classifier(read_bundle(ROOT / "models/lookbook-clothes/2.2.0"))
+
+
 @pytest.mark.parametrize("format", formats(Image.new("RGB", (8, 8))))
-def test_an_unusual_format_gets_the_scores_of_the_plain_image(clothes: Classifier, format: str) -> None:
+def test_an_unusual_format_gets_the_scores_of_the_plain_image(smooth: Classifier, format: str) -> None:
     for path in sorted(PHOTOS.glob("*.jpg"))[:6]:
         unusual, plain = formats(Image.open(path))[format]
-        scores, expected = (
-            clothes.classify(preprocess(data, clothes.bundle.input, LIMIT)) for data in (unusual, plain)
-        )
+        scores, expected = (smooth.classify(preprocess(data, smooth.bundle.input, LIMIT)) for data in (unusual, plain))
         best = int(expected.argmax())
         assert abs(scores[best] - expected[best]) < 0.02, f"{format} of {path.name}"
         assert int(scores.argmax()) == best or expected.max() - np.sort(expected)[-2] < 0.02
