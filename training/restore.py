@@ -17,40 +17,29 @@ from training import network
 from training.data import LABELS
 from training.train import clothes_input
 
-
-def restore(bundle: Bundle) -> tuple[keras.Model, float]:
-    """The network and the temperature of a bundle that `export` has written in half precision."""
-    interpreter = Interpreter(model_path=str(bundle.model))
-    model = network.lite(clothes_input(bundle.input.height), len(LABELS))
-    layers = [layer for layer in model.layers if layer.get_weights()]
-    operations = [each for each in interpreter._get_ops_details() if each["op_name"] in _TO_KERAS]
-    constants = _Constants(interpreter)
-    for layer, operation in zip(layers, operations, strict=True):
-        kernel, bias = (constants.value(index) for index in operation["inputs"][1:3])
-        layer.set_weights([kernel.transpose(_TO_KERAS[operation["op_name"]]), bias])
-    # The last multiplication is by the inverse of the temperature.
-    *_, scaling = (each for each in interpreter._get_ops_details() if each["op_name"] == "MUL")
-    return model, 1 / float(constants.value(scaling["inputs"][1]).item())
-
-
 # LiteRT has (out, height, width, in), or (1, height, width, channels) if depthwise, or (out, in) if dense.
 _TO_KERAS = {"CONV_2D": (1, 2, 3, 0), "DEPTHWISE_CONV_2D": (1, 2, 3, 0), "FULLY_CONNECTED": (1, 0)}
 
 
-class _Constants:
-    """The constant tensors of a LiteRT model by their index; those in half precision have another index as float32."""
+def restore(bundle: Bundle) -> tuple[keras.Model, float]:
+    """The network and the temperature of a bundle of this network in half precision."""
+    interpreter = Interpreter(model_path=str(bundle.model))
+    # There is no public way to list them.
+    operations = interpreter._get_ops_details()
+    halves = {int(each["outputs"][0]): int(each["inputs"][0]) for each in operations if each["op_name"] == "DEQUANTIZE"}
 
-    def __init__(self, interpreter: Any) -> None:
-        self._interpreter = interpreter
-        self._halves = {
-            int(each["outputs"][0]): int(each["inputs"][0])
-            for each in interpreter._get_ops_details()
-            if each["op_name"] == "DEQUANTIZE"
-        }
+    def constant(index: int) -> Any:
+        return np.asarray(interpreter.get_tensor(halves.get(int(index), int(index))), np.float32)
 
-    def value(self, index: int) -> Any:
-        index = self._halves.get(int(index), int(index))
-        return np.asarray(self._interpreter.get_tensor(index), np.float32)
+    model = network.lite(clothes_input(bundle.input.height), len(LABELS))
+    layers = [layer for layer in model.layers if layer.get_weights()]
+    weighted = [each for each in operations if each["op_name"] in _TO_KERAS]
+    for layer, operation in zip(layers, weighted, strict=True):
+        _, kernel, bias = operation["inputs"]
+        layer.set_weights([constant(kernel).transpose(_TO_KERAS[operation["op_name"]]), constant(bias)])
+    # The last multiplication is by the inverse of the temperature.
+    *_, scaling = (each for each in operations if each["op_name"] == "MUL")
+    return model, 1 / float(constant(scaling["inputs"][1]).item())
 
 
 def main() -> None:
@@ -59,6 +48,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for the network")
     options = parser.parse_args()
     bundle = read_bundle(options.bundle)
+    if bundle.name != "lookbook-clothes" or bundle.input.type != "float32":
+        parser.error(f"{options.bundle}: only bundles of lookbook-clothes before 2.3.0 can be restored")
     model, temperature = restore(bundle)
     options.work.mkdir(parents=True, exist_ok=True)
     model.save(options.work / "network.keras")

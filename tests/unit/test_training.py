@@ -106,20 +106,11 @@ def test_a_small_run_becomes_a_bundle_with_its_figures(
 
 def test_a_released_network_is_restored_and_quantized(run: Run, photos: Path, fashion: Path, tmp_path: Path) -> None:
     released = read_bundle(ROOT / "models/lookbook-clothes/2.2.0")
+    sets = ("--fashion", fashion, "--photos", photos)
     run("restore", released.model.parent, "--work", tmp_path)
-    run(
-        "export",
-        "lookbook-clothes",
-        "9.0.0",
-        "--work",
-        tmp_path,
-        "--fashion",
-        fashion,
-        "--photos",
-        photos,
-        "--out",
-        tmp_path,
-    )
+    run("export", "lookbook-clothes", "9.0.0", "--work", tmp_path, *sets, "--out", tmp_path)
+    quantized = run("restore", tmp_path / "lookbook-clothes/9.0.0", "--work", tmp_path, check=False)
+    assert quantized.stderr.endswith("only bundles of lookbook-clothes before 2.3.0 can be restored\n")
     before, after = Classifier(released), Classifier(read_bundle(tmp_path / "lookbook-clothes/9.0.0"))
     assert after.bundle.model.stat().st_size < 0.7 * released.model.stat().st_size
     for path in PHOTOS.glob("*.jpg"):
