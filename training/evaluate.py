@@ -181,6 +181,8 @@ def table(sets: Mapping[str, Mapping[str, Any]]) -> str:
 def by_label(sets: Mapping[str, Predictions]) -> str:
     """The accuracy for each label in the sets of TITLES, as a Markdown table."""
     shown = {title: sets[name] for name, title in TITLES.items() if name in sets}
+    if not shown:
+        return ""
     labels = next(iter(shown.values())).labels
     lines = [f"| label | {' | '.join(shown)} |", "|---|" + "--:|" * len(shown)]
     for label in labels:

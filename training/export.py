@@ -48,6 +48,8 @@ def main() -> None:
     parser.add_argument("--golden", type=Path, nargs="*", default=[], help="photographs that become golden images")
     parser.add_argument("--out", type=Path, default=Path("models"), help="folder of bundles")
     options = parser.parse_args()
+    if options.name == "lookbook-clothes" and not options.photos:
+        parser.error("lookbook-clothes needs --photos")
     target = options.out / options.name / options.version
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
@@ -94,6 +96,8 @@ def _samples(options: argparse.Namespace, spec: InputSpec, senders: Sequence[str
     drawings, _ = read_fashion(options.fashion, "train")
     some = drawings[:: max(1, len(drawings) // _SAMPLES)]
     photos = [photo for photo in read_photos(options.photos) if photo.sender in senders]
+    if not photos:
+        raise SystemExit(f"{options.photos}: no photographs by the senders that the network was trained with")
     return np.concatenate(
         [
             arrays(photos[:: max(1, len(photos) // _SAMPLES)], spec),
