@@ -1,6 +1,6 @@
-"""A queue of bytes. Memory goes back to the system when the bytes in it are taken out.
+"""A queue of bytes that gives memory back to the system as bytes are taken out of it.
 
-The heap would keep that memory, because it mixes the bodies of many clients. Tests: tests/unit/test_incoming.py.
+The heap would keep the memory, because it mixes the bodies of many clients. Tests: tests/unit/test_incoming.py.
 """
 
 import mmap
