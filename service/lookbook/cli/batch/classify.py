@@ -40,14 +40,14 @@ if TYPE_CHECKING:
 @click.option(
     "--rejects",
     metavar="FOLDER",
-    help="Where to list images that cannot be read; - prints the first 1,000.  [default: NAME-rejects; with "
-    "--on-cluster: -]",
+    help="With --job, where to list images that cannot be read; - prints the first 1,000.  [default: NAME-rejects; "
+    "with --on-cluster: -]",
 )
 @click.option(
     "--writes-per-second",
     metavar="N",
     type=click.IntRange(1),
-    help="Maximum number of predictions to store per second.",
+    help="With --job, maximum number of predictions to store per second.",
 )
 @conf_option
 @click.option("--on-cluster", is_flag=True, help="Run the job with a release on Kubernetes, with its model and store.")

@@ -45,7 +45,7 @@ from lookbook.settings import Settings
     type=click.Path(exists=True, file_okay=False),
     help="Folder of images on which the bundle is compared with Keras; five of them become part of the bundle. If they "
     "are in folders named after their labels, or index.csv has the columns path and label, the accuracy with each "
-    "pixel range is measured.  [default: those of the default bundle]",
+    "pixel range is measured.  [default: the golden images of the default bundle]",
 )
 @click.option("--pictures", "folder", hidden=True, type=click.Path(exists=True, file_okay=False))
 @click.option("--license", default="not stated", show_default=True, help="License of the model.")
