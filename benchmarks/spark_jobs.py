@@ -1,4 +1,4 @@
-"""What a batch job costs beside its images: CPU time, speed, and memory. Each function needs a process of its own."""
+"""What a batch job costs besides its images: CPU time, speed, and memory. Each function needs a process of its own."""
 
 import os
 import time

@@ -12,7 +12,7 @@ from lookbook.prediction import BUCKET_SECONDS, JOB_CLOCK, first_id, make_uuid
 MAX_SHARDS = 8  # of a bucket, because a page reads every shard of it
 ROWS_PER_PARTITION = 400_000  # below Cassandra's 100 MB
 
-# What a run counts beside the labels, none of which contains a line break. REJECTED comes before the reason.
+# What a run counts besides the labels, none of which contains a line break. REJECTED comes before the reason.
 REJECTED, EARLIER = "\nrejected ", "\nearlier"
 
 _TICKS_PER_BUCKET = BUCKET_SECONDS * 10_000_000

@@ -9,7 +9,7 @@ from typing import Any
 from lookbook.errors import SettingsError
 
 PREFIX = "LOOKBOOK_"
-# Read by `lookbook classify` and `lookbook history`; accepted, too, in the environment of a server.
+# Read by the commands that use a server; accepted, too, in the environment of a server.
 CLIENT_NAMES = (f"{PREFIX}URL", f"{PREFIX}TOKEN")
 # Kubernetes sets these variables in every pod of a namespace that has a Service named lookbook or lookbook-...
 _SERVICE_LINK = re.compile(r"\w+_(SERVICE_HOST=|SERVICE_PORT\w*=|PORT_\d+_(TCP|UDP|SCTP)\w*=|PORT=(tcp|udp|sctp)://).*")

@@ -152,7 +152,10 @@ def test_the_command_of_the_guide(
 @pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
 def test_models_that_cannot_be_compared(run: Callable[..., Result], exchanged: Path) -> None:
     for arguments, message in (
-        ((MLP, "--until", "2026-01-31"), "2.2.0 from 2026-01-04 to 2026-01-31 (predictions without one: 0); check"),
+        (
+            (MLP, "--until", "2026-01-31"),
+            "2.2.0 from 2026-01-04 to 2026-01-31 (predictions without an input: 0); check",
+        ),
         ((MLP.parent / "none",), "no bundle in"),
     ):
         ended = run(*arguments)

@@ -211,10 +211,8 @@ def test_inputs_of_another_model_are_not_faithful(
 def test_a_period_without_samples_is_an_error(service: Service) -> None:
     ended = replay(service, MLP, "--since", "2026-01-01", "--until", "2026-01-31")
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert (
-        "the server has no inputs of this model version and period (predictions without one: 0); check --model-version"
-        in ended.stderr
-    )
+    reason = "the server has no inputs of this model version and period (predictions without an input: 0)"
+    assert f"{reason}; check --model-version" in ended.stderr
 
 
 def test_samples_without_input_are_counted(serve: Callable[..., Service], store: Store, classifier: Classifier) -> None:

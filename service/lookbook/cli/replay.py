@@ -149,8 +149,8 @@ def _compare(
                 found += pool.map(rerun, kept)
     if baseline is None:
         raise LookbookError(
-            f"the server has no inputs of this model version and period (predictions without one: {without_input:,}); "
-            "check --model-version, --since, --until, and the server's LOOKBOOK_KEEP"
+            f"the server has no inputs of this model version and period (predictions without an input: "
+            f"{without_input:,}); check --model-version, --since, --until, and the server's LOOKBOOK_KEEP"
         )
     comparison = Comparison(baseline.full_name, candidate.full_name)
     comparison.without_input = without_input

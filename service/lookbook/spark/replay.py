@@ -79,7 +79,7 @@ class Run:
         if not comparison.inputs:
             raise LookbookError(
                 f"the store has no inputs of {comparison.baseline} from {date_of(window.since)} to "
-                f"{date_of(window.until)} (predictions without one: {comparison.without_input:,}); check "
+                f"{date_of(window.until)} (predictions without an input: {comparison.without_input:,}); check "
                 "--baseline-bundle, --since, --until, and LOOKBOOK_KEEP"
             )
         return comparison
@@ -121,7 +121,7 @@ class Run:
         return comparison
 
     def with_previews(self, flips: Sequence[Rerun]) -> list[Rerun]:
-        """Those of the flips of whose images the store has something."""
+        """The flips with a preview; those without an image in the store are left out."""
         configure_pillow()
         found = [replace(flip, preview=self._preview(flip.id)) for flip in flips]
         return [flip for flip in found if flip.preview]

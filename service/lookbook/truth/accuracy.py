@@ -99,7 +99,7 @@ def proportion(estimate: float, size: float, n: int, support: float) -> Share:
 
 
 def either(low: Share, high: Share) -> Share:
-    """What is known if both may be true: the middle, and the union of the intervals."""
+    """The share if it may be either of two: the middle of the estimates, and the union of the intervals."""
     return Share(
         (low.estimate + high.estimate) / 2,
         (min(low.interval[0], high.interval[0]), max(low.interval[1], high.interval[1])),
