@@ -432,6 +432,8 @@ def test_the_same_command_at_once_is_refused(target: str, settings: Settings, fo
 def test_usage(tmp_path: Path) -> None:
     for arguments, message in (
         ([str(tmp_path)], "give either --job NAME, to store the predictions, or --parquet FOLDER"),
+        ([str(tmp_path), "--parquet", "a", "--rejects", "b"], "--writes-per-second are for --job"),
+        ([str(tmp_path), "--parquet", "a", "--writes-per-second", "5"], "--rejects and --writes-per-second are for"),
         ([str(tmp_path), "--job", "a", "--conf", "spark"], "is not KEY=VALUE"),
     ):
         run = Command(Settings(sqlite_path=str(tmp_path / "x.sqlite")), *arguments)

@@ -84,6 +84,10 @@ def classify(
     """
     if bool(job) == bool(parquet):
         raise click.UsageError("give either --job NAME, to store the predictions, or --parquet FOLDER")
+    if parquet and (rejects or writes_per_second):
+        raise click.UsageError(
+            "--rejects and --writes-per-second are for --job; with --parquet, FOLDER/outcome=rejects lists the rejects"
+        )
     if on_cluster:
         if bundle:
             raise click.UsageError("--on-cluster uses the model of the release, and cannot be used with --bundle")
