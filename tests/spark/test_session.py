@@ -46,5 +46,6 @@ def test_a_failed_start_and_the_end_of_spark_are_one_line_each(tmp_path: Path) -
     assert refused.startswith("1 Spark did not start: org.apache.spark.SparkException: Asked to launch cluster with")
     assert refused.endswith("; check --conf and JAVA_HOME")
     assert ended == (
-        "75 the Java process of Spark has ended, maybe out of memory: run the same command again to classify the rest"
+        "75 the Java process of Spark has ended, maybe because it ran out of memory: "
+        "run the same command again to classify the rest"
     )

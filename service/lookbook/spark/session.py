@@ -63,7 +63,9 @@ def open_session(
     except (PySparkException, Py4JJavaError) as error:
         raise LookbookError(f"the job failed: {reason(error)}; {advice}") from error
     except (Py4JError, ConnectionError) as error:
-        raise SparkEnded(f"the Java process of Spark has ended, maybe out of memory: {advice}") from error
+        raise SparkEnded(
+            f"the Java process of Spark has ended, maybe because it ran out of memory: {advice}"
+        ) from error
     finally:
         with suppress(Py4JError, ConnectionError):
             session.stop()

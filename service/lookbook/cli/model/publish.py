@@ -16,7 +16,7 @@ from lookbook.model.bundle import read_bundle
 def publish(folder: Path, release: str, namespace: str | None, context: str | None) -> None:
     """Publish the bundle in FOLDER to a release.
 
-    A published version never changes. The last line printed is the command that rolls it out.
+    A published version never changes. The last line printed has the command that rolls it out.
     """
     bundle = read_bundle(folder)
     with extra("k8s", "kubernetes"):
