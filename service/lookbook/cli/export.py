@@ -106,8 +106,8 @@ def _export_images(folder: Path, batches: "Iterator[Rows]", store: "Store") -> N
         output.complain(f"left out {_counted(counts.unclear, 'judged image')} whose ground truth is unclear")
     if counts.without_image:
         output.complain(
-            f"left out {_counted(counts.without_image, 'judged prediction')} without an image in the store, "
-            "or with a tensor instead of one; LOOKBOOK_KEEP and LOOKBOOK_KEEP_DAYS say which images are kept"
+            f"left out {_counted(counts.without_image, 'judged prediction')} whose image is not in the store, or was "
+            "sent as an FP32 tensor; LOOKBOOK_KEEP and LOOKBOOK_KEEP_DAYS say which images are kept"
         )
 
 

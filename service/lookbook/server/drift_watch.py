@@ -55,7 +55,7 @@ class DriftWatch:
                 self._measure(reference)
                 self._measured = state
         except StoreUnavailable as error:
-            _LOG.info("cannot measure drift, will try again: %s", error)
+            _LOG.info("cannot measure drift; will try again: %s", error)
 
     def _measure(self, reference: DriftReference | None) -> None:
         drift = measure_drift(self._store, self._model, reference)

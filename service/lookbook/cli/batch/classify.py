@@ -81,6 +81,14 @@ def classify(
 
     With --on-cluster, the command shows the log of the job. If you press Ctrl-C, the job keeps running: run the same
     command to follow it again, or `lookbook batch stop` to end it.
+
+    \b
+    Exit codes:
+      0    the job is complete, even if some images could not be read
+      1    the job failed
+      2    the command line is wrong
+      75   Spark ended early, maybe because it ran out of memory
+      130  the command was interrupted
     """
     if bool(job) == bool(parquet):
         raise click.UsageError("give either --job NAME, to store the predictions, or --parquet FOLDER")

@@ -64,7 +64,7 @@ def replay(
       1    the models could not be compared, or the result could not be stored
       2    the command line is wrong
       3    the candidate is significantly worse
-      75   Spark ended before there was a result, maybe because it ran out of memory
+      75   Spark ended early, maybe because it ran out of memory
       130  the command was interrupted
     """
     if bool(job) != bool(source) or (job and (since or until)):
