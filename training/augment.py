@@ -19,9 +19,9 @@ def photo(source: Image.Image, side: int, rng: np.random.Generator) -> Rgb:
 def fashion(drawing: NDArray[np.uint8], background: Image.Image, side: int, rng: np.random.Generator) -> Rgb:
     """A Fashion-MNIST drawing as (side, side, 3): unchanged, inverted, or painted on a background."""
     choice = rng.random()
-    if choice < 0.5:
+    if choice < 0.45:
         return np.asarray(_plain(drawing, side, rng))
-    if choice < 0.75:
+    if choice < 0.85:
         return 255 - np.asarray(_plain(drawing, side, rng))
     return jitter(_painted(drawing, background, side, rng), rng)
 
@@ -74,6 +74,10 @@ def _plain(drawing: NDArray[np.uint8], side: int, rng: np.random.Generator) -> I
     shifted = np.roll(drawing, tuple(rng.integers(-1, 2, 2)), (0, 1))
     if rng.random() < 0.5:
         shifted = shifted[:, ::-1]
+    if rng.random() < 0.4:
+        height, width = rng.integers(4, 13, 2)
+        top, left = rng.integers(28 - height), rng.integers(28 - width)
+        shifted[top : top + height, left : left + width] = rng.integers(0, 256)
     gray = Image.fromarray(np.ascontiguousarray(shifted))
     return gray.resize((side, side), Image.Resampling.BICUBIC).convert("RGB")
 

@@ -9,8 +9,7 @@ from keras import layers, ops
 from lookbook.model.bundle import InputSpec
 from numpy.typing import NDArray
 
-# EfficientNet-Lite0's blocks: kernel, stride of the first, expansion, width, repeats. The last block of width 192 and
-# the one of width 320 are left out: at 96 pixels they see the whole image anyway, and have half of the parameters.
+# EfficientNet-Lite0's blocks: kernel, stride of the first, expansion, width, repeats.
 # Source: https://github.com/tensorflow/tpu/blob/master/models/official/efficientnet/lite/efficientnet_lite_builder.py
 BLOCKS = (
     (3, 1, 1, 16, 1),
@@ -18,13 +17,14 @@ BLOCKS = (
     (5, 2, 6, 40, 2),
     (3, 2, 6, 80, 3),
     (5, 1, 6, 112, 3),
-    (5, 2, 6, 192, 3),
+    (5, 2, 6, 192, 4),
+    (3, 1, 6, 320, 1),
 )
 _EPSILON = 1e-3
 
 
 def lite(spec: InputSpec, labels: int) -> keras.Model:
-    """EfficientNet-Lite0 without its last blocks: (n, height, width, 3) -> logits (n, labels).
+    """EfficientNet-Lite0 without its last convolution: (n, height, width, 3) -> logits (n, labels).
 
     Batch normalization is frozen into the convolutions, which almost halves the time of a training step.
     """
@@ -50,6 +50,13 @@ def load_pretrained(network: keras.Model, weights: Mapping[str, NDArray[Any]]) -
             norm = {"expand": "_bn0", "depthwise": "_bn1", "project": "_bn2"}[part]
             prefix = f"_blocks.{block.removeprefix('block')}."
             layer.set_weights(_folded(weights, f"{prefix}_{part}_conv", prefix + norm, part == "depthwise"))
+
+
+def freeze(network: keras.Model, blocks: int) -> None:
+    """Keep the first `blocks`, and the stem before them, as they are; 0 keeps nothing."""
+    kept = tuple(f"block{number}_" for number in range(blocks))
+    for layer in network.layers:
+        layer.trainable = not (blocks and (layer.name == "stem" or layer.name.startswith(kept)))
 
 
 def _folded(
@@ -81,16 +88,6 @@ def perceptron(spec: InputSpec, labels: int) -> keras.Model:
     return keras.Model(inputs, layers.Dense(labels)(x))
 
 
-def both_ways(network: keras.Model) -> keras.Model:
-    """The mean of the logits for the image and for its mirror image: (n, labels)."""
-    *_, features, dense = network.layers
-    inputs = keras.Input(network.input_shape[1:])
-    # A batch of two is a third faster in LiteRT than two batches of one.
-    both = keras.Model(network.inputs, features.output)(ops.concatenate([inputs, ops.flip(inputs, axis=2)]))
-    # The mean of the features has the mean of the logits, and leaves logits in one operation.
-    return keras.Model(inputs, dense(layers.Average()(ops.split(both, 2))))
-
-
 def average(networks: Sequence[keras.Model]) -> list[NDArray[Any]]:
     """The mean of each weight of equal networks that were trained from the same start.
 
@@ -109,10 +106,20 @@ def calibrated(network: keras.Model, temperature: float) -> keras.Model:
 def loss(smoothing: float) -> Callable[[Any, Any], Any]:
     """Cross-entropy with label smoothing, for several right labels or none; if none, equal scores are right.
 
-    y_true: 1 for each right label, (n, labels); y_pred: logits (n, labels).
+    y_true: 1 for each right label, (n, labels), or with a teacher's scores after them, (n, 2 * labels), which then
+    count half; y_pred: logits (n, labels).
     """
 
     def function(y_true: Any, y_pred: Any) -> Any:
+        labels = y_pred.shape[-1]
+        if y_true.shape[-1] == labels:
+            return labeled(y_true, y_pred)
+        scores = y_true[:, labels:]
+        taught = -ops.sum(scores * ops.log_softmax(y_pred, axis=-1), axis=-1)
+        share = 0.5 * ops.sum(scores, axis=-1)
+        return (1 - share) * labeled(y_true[:, :labels], y_pred) + 0.5 * taught
+
+    def labeled(y_true: Any, y_pred: Any) -> Any:
         every = ops.logsumexp(y_pred, axis=-1)
         right = ops.logsumexp(ops.where(y_true > 0, y_pred, -1e9), axis=-1)
         weight = ops.where(ops.max(y_true, axis=-1) > 0, smoothing, 1.0)
@@ -123,4 +130,5 @@ def loss(smoothing: float) -> Callable[[Any, Any], Any]:
 
 def one_of_accuracy(y_true: Any, y_pred: Any) -> Any:
     """1 for each image whose best label is right, else 0: shape (n,)."""
+    y_true = y_true[:, : y_pred.shape[-1]]
     return ops.max(y_true * ops.one_hot(ops.argmax(y_pred, axis=-1), y_true.shape[-1]), axis=-1)

@@ -11,10 +11,14 @@ Rgb = NDArray[np.uint8]
 
 def other(photo: Image.Image, side: int, rng: np.random.Generator) -> Rgb:
     """An image (side, side, 3) for training that shows none of the labels; pieces may come from `photo`."""
-    makers = (plain, noise, stripes, shapes)
     # Two of six are pieces of a photograph.
-    number = int(rng.integers(6))
-    return makers[number](side, rng) if number < len(makers) else shuffled(photo, side, rng)
+    return pattern(side, rng) if rng.random() < 4 / 6 else shuffled(photo, side, rng)
+
+
+def pattern(side: int, rng: np.random.Generator) -> Rgb:
+    """Plain color, noise, stripes, or shapes: (side, side, 3)."""
+    makers = (plain, noise, stripes, shapes)
+    return makers[int(rng.integers(len(makers)))](side, rng)
 
 
 def plain(side: int, rng: np.random.Generator) -> Rgb:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from training import network, pretrained
 from training.batches import Clothes, arrays, fashion_arrays
-from training.data import CALIBRATION_FOLD, LABELS, TEST_FOLDS, Photo, one_of, read_fashion, read_photos, told_apart
+from training.data import CALIBRATION_FOLD, GROUPS, LABELS, Photo, corrected, one_of, read_fashion, read_photos
+from training.teacher import Teacher
 
 WHITE = (255, 255, 255)
 MLP_INPUT = InputSpec(28, 28, "grayscale", "stretch", WHITE, (0.0,), (1.0,))
@@ -37,7 +38,8 @@ class Run:
     """How a network is trained: its start is the mean of the networks in `start`, or ImageNet's weights.
 
     `side` is the input's height and width in pixels, `peak` the highest learning rate, `share` the share of
-    photographs in a batch.
+    photographs in a batch, `teachers` the bundles for photographs and for drawings, `frozen` the number of blocks that
+    are not trained.
     """
 
     steps: int
@@ -46,13 +48,15 @@ class Run:
     peak: float
     share: float
     batch: int
+    teachers: Sequence[Path] = ()
+    frozen: int = 0
     seed: int = 1
 
 
 def train_clothes(fashion: Path, photos: Sequence[Photo], work: Path, run: Run) -> tuple[keras.Model, float]:
     """The network for thirteen labels, and its temperature; resumes from a checkpoint in `work`.
 
-    The calibration fold of `photos` sets the temperature; the others are trained on.
+    The calibration fold of `photos` sets the temperature; the others are trained on. Without photographs, drawings do.
     """
     keras.utils.set_random_seed(run.seed)
     drawings, numbers = read_fashion(fashion, "train")
@@ -68,16 +72,17 @@ def train_clothes(fashion: Path, photos: Sequence[Photo], work: Path, run: Run) 
         steps=epoch,
         batch=run.batch,
         seed=run.seed,
+        teachers=[Teacher(path) for path in run.teachers],
     )
     _fit(model, data, work, epochs=-(-run.steps // epoch))
     kept = [photo for photo in photos if photo.fold == CALIBRATION_FOLD and photo.labels]
     # As many drawings as photographs, so that both have the same weight in the temperature.
-    some = slice(-spare, None, max(1, spare // len(kept)))
-    images = np.concatenate([arrays(kept, spec), fashion_arrays(drawings[some], spec)])
-    masks = np.concatenate(
-        [np.stack([one_of(photo.labels) for photo in kept]), np.eye(len(LABELS), dtype=np.float32)[numbers[some]]]
-    )
-    return model, temperature(network.both_ways(model).predict(images, verbose=0), masks)
+    some = slice(-spare, None, max(1, spare // len(kept)) if kept else 1)
+    images, masks = fashion_arrays(drawings[some], spec), np.eye(len(LABELS), dtype=np.float32)[numbers[some]]
+    if kept:
+        images = np.concatenate([arrays(kept, spec), images])
+        masks = np.concatenate([np.stack([one_of(photo.labels) for photo in kept]), masks])
+    return model, temperature(model.predict(images, verbose=0), masks)
 
 
 def _untrained(spec: InputSpec, run: Run) -> keras.Model:
@@ -87,6 +92,7 @@ def _untrained(spec: InputSpec, run: Run) -> keras.Model:
         model.set_weights(network.average([keras.models.load_model(path, compile=False) for path in run.start]))
     else:
         network.load_pretrained(model, pretrained.weights())
+    network.freeze(model, run.frozen)
     model.compile(
         keras.optimizers.AdamW(_schedule(run.steps, run.peak), weight_decay=0.02, clipnorm=1.0),
         network.loss(smoothing=0.05),
@@ -178,17 +184,26 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=96, help="side of the input in pixels (default %(default)s)")
     parser.add_argument("--start", type=Path, nargs="*", default=[], help="networks whose mean is the start")
     parser.add_argument("--peak", type=float, default=1e-3, help="highest learning rate (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of all random numbers (default %(default)s)")
     parser.add_argument("--share", type=float, default=0.31, help="share of photographs (default %(default)s)")
     parser.add_argument(
-        "--split",
+        "--teachers",
+        type=Path,
+        nargs=2,
+        metavar=("PHOTOS", "DRAWINGS"),
+        default=(),
+        help="bundles whose scores are learned beside the labels",
+    )
+    parser.add_argument("--frozen", type=int, default=0, help="first blocks that are not trained (default %(default)s)")
+    parser.add_argument(
+        "--without",
         type=int,
-        choices=range(len(TEST_FOLDS)),
-        default=0,
-        help="number of the split: which senders are kept for testing (default %(default)s)",
+        choices=range(len(GROUPS)),
+        help="number of the group of senders that is kept for testing (default: none)",
     )
     options = parser.parse_args()
-    if options.name == "lookbook-clothes" and not options.photos:
-        parser.error("lookbook-clothes needs --photos")
+    if options.name == "lookbook-clothes" and options.share and not options.photos:
+        parser.error("lookbook-clothes needs --photos, or --share 0")
     try:
         _train(options)
     except OSError as error:
@@ -200,11 +215,21 @@ def _train(options: argparse.Namespace) -> None:
     if options.name == "fashion-mnist-mlp":
         model, value = train_mlp(options.fashion)
     else:
-        photos = [
-            photo for photo in told_apart(read_photos(options.photos)) if photo.fold not in TEST_FOLDS[options.split]
-        ]
+        apart = () if options.without is None else GROUPS[options.without]
+        read = corrected(read_photos(options.photos)) if options.photos else []
+        photos = [photo for photo in read if photo.fold not in apart]
         senders = sorted({photo.sender for photo in photos})
-        run = Run(options.steps, options.side, options.start, options.peak, options.share, options.batch)
+        run = Run(
+            options.steps,
+            options.side,
+            options.start,
+            options.peak,
+            options.share,
+            options.batch,
+            options.teachers,
+            options.frozen,
+            options.seed,
+        )
         model, value = train_clothes(options.fashion, photos, options.work, run)
     options.work.mkdir(parents=True, exist_ok=True)
     model.save(options.work / "network.keras")

@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 from lookbook.model.bundle import read_bundle
 from lookbook.model.inference import Classifier
-from lookbook.model.preprocessing import preprocess
 
 from tests.support.commands import SOURCES
-from tests.support.places import PHOTOS, ROOT
+from tests.support.places import ROOT
 from tests.support.requirements import lacking
 
 PYTHON = ROOT / ".venv-training/bin/python"
@@ -74,11 +73,11 @@ def fashion(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(run: Run, photos: Path, fashion: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two runs, as in `training/train`: one, and another that starts from its network at another size."""
+    """Two runs, as in `training/train`: on drawings alone, then from its network at another size."""
     first, last = (tmp_path_factory.mktemp(name) for name in ("first", "last"))
     common = ("train", "lookbook-clothes", "--fashion", fashion, "--photos", photos, "--batch", 12)
-    run(*common, "--work", first, "--steps", 4)
-    run(*common, "--work", last, "--steps", 2, "--side", 64, "--start", first / "network.keras")
+    run(*common, "--work", first, "--steps", 4, "--share", 0, "--side", 64)
+    run(*common, "--work", last, "--steps", 2, "--side", 96, "--start", first / "network.keras", "--without", 1)
     return last
 
 
@@ -91,7 +90,7 @@ def test_a_small_run_becomes_a_bundle_with_its_figures(
     folder = tmp_path / "lookbook-clothes/9.0.0"
     bundle = read_bundle(folder)
     Classifier(bundle)
-    assert (bundle.input.height, bundle.input.width, bundle.input.type) == (64, 64, "uint8")
+    assert (bundle.input.height, bundle.input.width, bundle.input.type) == (96, 96, "uint8")
     assert bundle.manifest["metrics"]["fashion_mnist_test"]["pictures"] == 60
     seen = set(bundle.manifest["senders_seen"])
     apart = bundle.manifest["metrics"]["photos_of_unseen_senders"]["pictures"]
@@ -102,20 +101,6 @@ def test_a_small_run_becomes_a_bundle_with_its_figures(
     }
     measured = run("evaluate", folder, *sets, "--json").stdout
     assert json.loads(measured) == bundle.manifest["metrics"]
-
-
-def test_a_released_network_is_restored_and_quantized(run: Run, photos: Path, fashion: Path, tmp_path: Path) -> None:
-    released = read_bundle(ROOT / "models/lookbook-clothes/2.2.0")
-    sets = ("--fashion", fashion, "--photos", photos)
-    run("restore", released.model.parent, "--work", tmp_path)
-    run("export", "lookbook-clothes", "9.0.0", "--work", tmp_path, *sets, "--out", tmp_path)
-    quantized = run("restore", tmp_path / "lookbook-clothes/9.0.0", "--work", tmp_path, check=False)
-    assert quantized.stderr.endswith("only bundles of lookbook-clothes before 2.3.0 can be restored\n")
-    before, after = Classifier(released), Classifier(read_bundle(tmp_path / "lookbook-clothes/9.0.0"))
-    assert after.bundle.model.stat().st_size < 0.7 * released.model.stat().st_size
-    for path in PHOTOS.glob("*.jpg"):
-        scores = [each.classify(preprocess(path.read_bytes(), each.bundle.input, 10**6)) for each in (before, after)]
-        assert np.abs(scores[0] - scores[1]).max() < 0.15, path
 
 
 def test_an_interrupted_run_continues_from_its_checkpoint(
