@@ -91,11 +91,11 @@ def read_photos(folder: Path) -> list[Photo]:
 
 
 def corrected(photos: Iterable[Photo]) -> list[Photo]:
-    """The photographs, with the labels of `corrections.csv` for those that it lists; a person looked at those.
+    """The photographs, with the labels of `corrections.csv` for those that it lists; a person looked at each of them.
 
-    It has one label for each shoe, but for pumps, loafers, and ballet flats, which are none of Fashion-MNIST's three
-    kinds. Its other photographs are those of training whose labels cross-validation made doubtful, where they were
-    wrong or where two are right.
+    It has one label for each shoe, except for pumps, loafers, and ballet flats, which are none of Fashion-MNIST's three
+    kinds. The others had a wrong label, or two labels are right. In the training data, cross-validation had made them
+    doubtful; in the test data, a person looked at all photographs, without knowing any prediction.
     """
     with _CORRECTIONS.open(newline="") as file:
         known = {row["path"]: tuple(row["labels"].split("|")) for row in csv.DictReader(file)}

@@ -1,13 +1,10 @@
-"""Measure a bundle with the serving code: `python -m training.evaluate BUNDLE --fashion FOLDER [--photos FOLDER]`.
-
-With `--folds`, the photographs are those that each of these bundles has not seen: cross-validation over senders.
-"""
+"""Measure a bundle with the serving code: `python -m training.evaluate BUNDLE --fashion FOLDER [--photos FOLDER]`."""
 
 import argparse
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,13 +86,10 @@ class Predictions:
         }
 
 
-def evaluate(
-    classifier: Classifier, fashion: Path | None, photos: Path | None, folds: Sequence[Classifier] = ()
-) -> dict[str, Predictions]:
+def evaluate(classifier: Classifier, fashion: Path | None, photos: Path | None) -> dict[str, Predictions]:
     """Predictions for each set of images, through the code that serves.
 
-    Leaves out photographs by senders in the training or calibration data, which the manifest lists. If there are
-    `folds`, they predict the photographs, each those that it has not seen.
+    Leaves out photographs by senders in the training or calibration data, which the manifest lists.
     """
     labels = classifier.bundle.labels
     sets: dict[str, Predictions] = {}
@@ -104,26 +98,18 @@ def evaluate(
         rights = [(LABELS[number],) for number in numbers]
         for name, images in (("fashion_mnist_test", drawings), ("fashion_mnist_test_inverted", 255 - drawings)):
             sets[name] = Predictions(labels, _scores(classifier, _encoded(images)), rights)
-    pairs = [
-        (each, photo)
-        for photo in (read_photos(photos) if photos else ())
-        for each in (folds or [classifier])
-        if photo.sender not in each.bundle.manifest.get("senders_seen", ())
-    ]
-    labeled, unlabeled = ([pair for pair in pairs if bool(pair[1].labels) is known] for known in (True, False))
+    seen = set(classifier.bundle.manifest.get("senders_seen", ()))
+    apart = [photo for photo in read_photos(photos) if photo.sender not in seen] if photos else []
+    labeled, unlabeled = ([p for p in apart if bool(p.labels) is known] for known in (True, False))
     if labeled:
-        sets["photos_of_unseen_senders"] = _of_photos(labeled)
-        told = corrected(photo for _, photo in labeled)
-        some = [i for i, photo in enumerate(told) if photo != labeled[i][1]]
-        if some:
-            scores = sets["photos_of_unseen_senders"].scores[some]
-            sets["shoes_told_apart_by_eye"] = Predictions(labels, scores, [told[i].labels for i in some])
+        sets["photos_of_unseen_senders"] = found = _of_photos(classifier, labeled)
+        sets["the_same_with_corrected_labels"] = replace(found, rights=[photo.labels for photo in corrected(labeled)])
     for name, makers in _PATTERNS.items():
         rng = np.random.default_rng(len(name))
         made = _encoded(makers[i % len(makers)](_SIDE, rng) for i in range(_IMAGES))
         sets[f"none_of_the_labels_{name}"] = Predictions(labels, _scores(classifier, made), [()] * _IMAGES)
     if unlabeled:
-        sets["none_of_the_labels_photos"] = _of_photos(unlabeled)
+        sets["none_of_the_labels_photos"] = _of_photos(classifier, unlabeled)
     return sets
 
 
@@ -145,12 +131,10 @@ def perfect_error(scores: NDArray[np.float64]) -> float:
     return float(np.mean([calibration_error(scores, rng.random(len(scores)) < scores) for _ in range(200)]))
 
 
-def _of_photos(pairs: Sequence[tuple[Classifier, Photo]]) -> Predictions:
-    photos = [photo for _, photo in pairs]
-    scores = np.concatenate([_scores(classifier, [photo.path.read_bytes()]) for classifier, photo in pairs])
+def _of_photos(classifier: Classifier, photos: Sequence[Photo]) -> Predictions:
     return Predictions(
-        pairs[0][0].bundle.labels,
-        scores,
+        classifier.bundle.labels,
+        _scores(classifier, (photo.path.read_bytes() for photo in photos)),
         [photo.labels for photo in photos],
         [photo.path for photo in photos],
         [photo.sender for photo in photos],
@@ -193,6 +177,8 @@ def table(sets: Mapping[str, Mapping[str, Any]]) -> str:
 def by_label(sets: Mapping[str, Predictions]) -> str:
     """The accuracy for each label in the sets of TITLES, as a Markdown table."""
     shown = {title: sets[name] for name, title in TITLES.items() if name in sets}
+    if not shown:
+        return ""
     labels = next(iter(shown.values())).labels
     lines = [f"| label | {' | '.join(shown)} |", "|---|" + "--:|" * len(shown)]
     for label in labels:
@@ -210,11 +196,9 @@ def main() -> None:
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--fashion", type=Path, help="folder of Fashion-MNIST's four .gz files")
     parser.add_argument("--photos", type=Path, help="folder of photographs with an index.csv")
-    parser.add_argument("--folds", type=Path, nargs="*", default=[], help="bundles of a cross-validation")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
-    classifier, *folds = (Classifier(read_bundle(path)) for path in (options.bundle, *options.folds))
-    sets = evaluate(classifier, options.fashion, options.photos, folds)
+    sets = evaluate(Classifier(read_bundle(options.bundle)), options.fashion, options.photos)
     print(json.dumps(figures(sets), indent=1) if options.json else f"{table(figures(sets))}\n\n{by_label(sets)}")
 
 

@@ -33,7 +33,7 @@ LICENSES = {
 }
 # Labels of which one drawing each becomes a golden image: Trouser, Sandal, Bag.
 _GOLDEN_DRAWINGS = (1, 5, 8)
-# As many photographs, drawings, and inverted drawings set the ranges of the integers.
+# Of photographs, drawings, and inverted drawings each, which set the ranges of the integers.
 _SAMPLES = 150
 
 
@@ -45,7 +45,6 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder in which training left network.keras")
     parser.add_argument("--fashion", type=Path, required=True, help="folder of Fashion-MNIST's four .gz files")
     parser.add_argument("--photos", type=Path, help="folder of photographs with an index.csv")
-    parser.add_argument("--folds", type=Path, nargs="*", default=[], help="bundles of a cross-validation")
     parser.add_argument("--golden", type=Path, nargs="*", default=[], help="photographs that become golden images")
     parser.add_argument("--side", type=int, help="side of the input in pixels (default: as in training)")
     parser.add_argument("--out", type=Path, default=Path("models"), help="folder of bundles")
@@ -58,8 +57,7 @@ def main() -> None:
         first, final = Path(scratch, "first"), Path(scratch, "final")
         write_bundle(first, draft)
         bundle = read_bundle(first)
-        folds = [Classifier(read_bundle(path)) for path in options.folds]
-        sets = evaluate(Classifier(bundle), options.fashion, options.photos, folds)
+        sets = evaluate(Classifier(bundle), options.fashion, options.photos)
         metrics = figures(sets)
         card = write_card(bundle, sets, metrics, Path(scratch))
         write_bundle(final, replace(draft, metrics=metrics, card=card))
@@ -71,6 +69,8 @@ def _draft(options: argparse.Namespace, scratch: Path) -> Draft:
     """The bundle without figures and card; its golden images are written to `scratch`."""
     trained = keras.models.load_model(options.work / "network.keras", compile=False)
     training = json.loads((options.work / "training.json").read_text())
+    if training["senders_seen"] and not options.photos:
+        raise SystemExit(f"{options.work}: this network was trained with photographs: give --photos")
     if options.name == "lookbook-clothes":
         labels, spec = LABELS, clothes_input(options.side or trained.input_shape[1])
         resized = network.lite(spec, len(LABELS))
@@ -98,8 +98,11 @@ def _samples(options: argparse.Namespace, spec: InputSpec, senders: Sequence[str
     drawings, _ = read_fashion(options.fashion, "train")
     some = drawings[:: max(1, len(drawings) // _SAMPLES)]
     kinds = [fashion_arrays(some, spec), fashion_arrays(255 - some, spec)]
-    photos = [photo for photo in read_photos(options.photos) if photo.sender in senders] if options.photos else []
-    if photos:
+    # A network trained on drawings alone has seen no sender.
+    if senders:
+        photos = [photo for photo in read_photos(options.photos) if photo.sender in senders]
+        if not photos:
+            raise SystemExit(f"{options.photos}: no photographs by the senders that the network was trained with")
         kinds.append(arrays(photos[:: max(1, len(photos) // _SAMPLES)], spec))
     return np.concatenate(kinds)
 

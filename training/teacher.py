@@ -25,6 +25,8 @@ class Teacher:
         scores = []
         for image in images:
             sized = np.asarray(Image.fromarray(image).resize((spec.width, spec.height), Image.Resampling.BILINEAR))
-            both = [self._classifier.classify(np.ascontiguousarray(each)[np.newaxis]) for each in (sized, sized[:, ::-1])]
+            both = [
+                self._classifier.classify(np.ascontiguousarray(each)[np.newaxis]) for each in (sized, sized[:, ::-1])
+            ]
             scores.append(np.mean(both, axis=0))
         return np.array(scores, np.float32).reshape(-1, len(self._classifier.bundle.labels))

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from lookbook.model.bundle import read_bundle
 from lookbook.model.inference import Classifier
+from lookbook.model.preprocessing import preprocess
 
 from tests.support.commands import SOURCES
-from tests.support.places import ROOT
+from tests.support.places import PHOTOS, ROOT
 from tests.support.requirements import lacking
 
 PYTHON = ROOT / ".venv-training/bin/python"
@@ -73,11 +74,14 @@ def fashion(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(run: Run, photos: Path, fashion: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two runs, as in `training/train`: on drawings alone, then from its network at another size."""
+    """Two runs, as in `training/train`: on drawings alone, then one that the first one teaches, at another size."""
     first, last = (tmp_path_factory.mktemp(name) for name in ("first", "last"))
-    common = ("train", "lookbook-clothes", "--fashion", fashion, "--photos", photos, "--batch", 12)
-    run(*common, "--work", first, "--steps", 4, "--share", 0, "--side", 64)
-    run(*common, "--work", last, "--steps", 2, "--side", 96, "--start", first / "network.keras", "--without", 1)
+    common = ("lookbook-clothes", "--fashion", fashion, "--batch", 12)
+    run("train", *common, "--work", first, "--steps", 4, "--share", 0, "--side", 32)
+    run("export", "lookbook-clothes", "1.0.0", "--work", first, "--fashion", fashion, "--out", first)
+    teacher = first / "lookbook-clothes/1.0.0"
+    taught = ("--photos", photos, "--without", 1, "--teachers", teacher, teacher, "--frozen", 3)
+    run("train", *common, *taught, "--work", last, "--steps", 2, "--side", 64, "--start", first / "network.keras")
     return last
 
 
@@ -90,7 +94,7 @@ def test_a_small_run_becomes_a_bundle_with_its_figures(
     folder = tmp_path / "lookbook-clothes/9.0.0"
     bundle = read_bundle(folder)
     Classifier(bundle)
-    assert (bundle.input.height, bundle.input.width, bundle.input.type) == (96, 96, "uint8")
+    assert (bundle.input.height, bundle.input.width, bundle.input.type) == (64, 64, "uint8")
     assert bundle.manifest["metrics"]["fashion_mnist_test"]["pictures"] == 60
     seen = set(bundle.manifest["senders_seen"])
     apart = bundle.manifest["metrics"]["photos_of_unseen_senders"]["pictures"]
