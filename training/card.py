@@ -17,6 +17,7 @@ from training.evaluate import TITLES, Predictions, by_label, table
 mpl.use("Agg")
 _SHOWN = 12
 _PREVIEW = 128
+_POOR = 0.8
 
 
 def confusion(predictions: Predictions, title: str, target: Path) -> None:
@@ -66,6 +67,17 @@ def sheet(predictions: Predictions, target: Path) -> None:
     pyplot.close(figure)
 
 
+def weak(sets: Mapping[str, Predictions]) -> list[str]:
+    """A sentence for each set of TITLES, with the labels that are right for less than 80% of their images."""
+    sentences = []
+    for name, title in TITLES.items():
+        found = sets[name].by_label().items() if name in sets else ()
+        poor = [f"{label} ({share:.0%})" for label, (share, _) in found if share < _POOR]
+        if poor:
+            sentences.append(f"Below {_POOR:.0%} on the {title}: {', '.join(poor)}.")
+    return sentences
+
+
 def mistakes(predictions: Predictions) -> str:
     """The most frequent mistakes of a set, as a Markdown list."""
     pairs = zip(predictions.rights, predictions.best, strict=True)
@@ -105,8 +117,9 @@ def _text(bundle: Bundle, sets: Mapping[str, Predictions], metrics: Mapping[str,
         table(metrics),
         by_label(sets),
         "## Known weaknesses",
-        "The model knows only these labels, and one garment per image: if there are several, it names one. Its most "
-        "frequent mistakes:",
+        "The model knows only these labels, and one garment per image: if there are several, it names one.",
+        *weak(sets),
+        "Its most frequent mistakes:",
     ]
     for name, title in TITLES.items():
         if name in sets:

@@ -60,6 +60,11 @@ class Predictions:
         """Whether the best label is right, for each image: shape (n,)."""
         return np.array([best in rights for best, rights in zip(self.best, self.rights, strict=True)])
 
+    def by_label(self) -> dict[str, tuple[float, int]]:
+        """The accuracy for each label that is right for any image, and the number of these images."""
+        groups = ((label, self.right[[label in rights for rights in self.rights]]) for label in self.labels)
+        return {label: (float(hits.mean()), len(hits)) for label, hits in groups if len(hits)}
+
     def interval(self) -> tuple[float, float]:
         """The 95% interval of the accuracy, by bootstrap over senders if there are any, else over images."""
         groups = np.unique(self.senders, return_inverse=True)[1] if self.senders else np.arange(len(self.rights))
@@ -179,13 +184,10 @@ def by_label(sets: Mapping[str, Predictions]) -> str:
     shown = {title: sets[name] for name, title in TITLES.items() if name in sets}
     if not shown:
         return ""
-    labels = next(iter(shown.values())).labels
     lines = [f"| label | {' | '.join(shown)} |", "|---|" + "--:|" * len(shown)]
-    for label in labels:
-        cells = []
-        for predictions in shown.values():
-            hits = predictions.right[[label in rights for rights in predictions.rights]]
-            cells.append(f"{hits.mean():.1%} of {len(hits):,}" if len(hits) else "")
+    found = [predictions.by_label() for predictions in shown.values()]
+    for label in next(iter(shown.values())).labels:
+        cells = ("{:.1%} of {:,}".format(*each[label]) if label in each else "" for each in found)
         lines.append(f"| {label} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 from lookbook.model.bundle import read_bundle
 from lookbook.model.inference import Classifier
-from lookbook.model.preprocessing import preprocess
 
 from tests.support.commands import SOURCES
-from tests.support.places import PHOTOS, ROOT
+from tests.support.places import ROOT
 from tests.support.requirements import lacking
 
 PYTHON = ROOT / ".venv-training/bin/python"
