@@ -35,7 +35,7 @@ def clothes_input(side: int) -> InputSpec:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How a network is trained: its start is the mean of the networks in `start`, or ImageNet's weights.
+    """How a network is trained: its start, the mean of the networks in `start` or ImageNet's weights, takes `steps`.
 
     `side` is the input's height and width in pixels, `peak` the highest learning rate, `share` the share of
     photographs in a batch, `teachers` the bundles for photographs and for drawings, `frozen` the number of blocks that
@@ -63,18 +63,9 @@ def train_clothes(fashion: Path, photos: Sequence[Photo], work: Path, run: Run) 
     spare = len(drawings) // CALIBRATION_SHARE
     spec = clothes_input(run.side)
     model = _untrained(spec, run)
-    epoch = min(STEPS_PER_EPOCH, max(1, run.steps // 8))
-    data = Clothes(
-        [photo for photo in photos if photo.fold != CALIBRATION_FOLD],
-        (drawings[:-spare], numbers[:-spare]),
-        spec,
-        share=run.share,
-        steps=epoch,
-        batch=run.batch,
-        seed=run.seed,
-        teachers=[Teacher(path) for path in run.teachers],
-    )
-    _fit(model, data, work, epochs=-(-run.steps // epoch))
+    if run.steps:
+        seen = [photo for photo in photos if photo.fold != CALIBRATION_FOLD]
+        _fit(model, seen, (drawings[:-spare], numbers[:-spare]), spec, work, run)
     kept = [photo for photo in photos if photo.fold == CALIBRATION_FOLD and photo.labels]
     # As many drawings as photographs, so that both have the same weight in the temperature.
     some = slice(-spare, None, max(1, spare // len(kept)) if kept else 1)
@@ -86,19 +77,12 @@ def train_clothes(fashion: Path, photos: Sequence[Photo], work: Path, run: Run) 
 
 
 def _untrained(spec: InputSpec, run: Run) -> keras.Model:
-    """The network at its start, ready to be trained."""
+    """The network at its start."""
     model = network.lite(spec, len(LABELS))
     if run.start:
         model.set_weights(network.average([keras.models.load_model(path, compile=False) for path in run.start]))
     else:
         network.load_pretrained(model, pretrained.weights())
-    network.freeze(model, run.frozen)
-    model.compile(
-        keras.optimizers.AdamW(_schedule(run.steps, run.peak), weight_decay=0.02, clipnorm=1.0),
-        network.loss(smoothing=0.05),
-        metrics=[network.one_of_accuracy],
-        jit_compile=False,
-    )
     return model
 
 
@@ -167,9 +151,33 @@ class _Progress(keras.callbacks.Callback):  # type: ignore[misc]
         print(f"epoch {number}/{epochs}: {figures}, {left:.0f} min left", flush=True)
 
 
-def _fit(model: keras.Model, data: Clothes, work: Path, epochs: int) -> None:
+def _fit(
+    model: keras.Model,
+    photos: Sequence[Photo],
+    drawings: tuple[NDArray[np.uint8], NDArray[np.uint8]],
+    spec: InputSpec,
+    work: Path,
+    run: Run,
+) -> None:
+    network.freeze(model, run.frozen)
+    model.compile(
+        keras.optimizers.AdamW(_schedule(run.steps, run.peak), weight_decay=0.02, clipnorm=1.0),
+        network.loss(smoothing=0.05),
+        metrics=[network.one_of_accuracy],
+        jit_compile=False,
+    )
+    steps = min(STEPS_PER_EPOCH, max(1, run.steps // 8))
+    teachers = [Teacher(path) for path in run.teachers]
+    data = Clothes(
+        photos, drawings, spec, share=run.share, steps=steps, batch=run.batch, seed=run.seed, teachers=teachers
+    )
     work.mkdir(parents=True, exist_ok=True)
-    model.fit(data, epochs=epochs, verbose=0, callbacks=[_Resume(work / "checkpoint", data), _Progress()])
+    model.fit(
+        data,
+        epochs=-(-run.steps // steps),
+        verbose=0,
+        callbacks=[_Resume(work / "checkpoint", data), _Progress()],
+    )
 
 
 def main() -> None:
