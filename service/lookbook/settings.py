@@ -94,7 +94,7 @@ class Settings:
         _check_address,
     )
     workers: int = _number(0, "number of worker processes; 0: one for each available CPU")
-    model: str = _text("models/lookbook-clothes/2.3.0", "folder of the model bundle")
+    model: str = _text("models/lookbook-clothes/3.0.0", "folder of the model bundle")
     store: str = _choice("sqlite", "where predictions are stored: sqlite or cassandra", "cassandra")
     sqlite_path: str = _text("lookbook.sqlite", "file of the SQLite store", _check_file)
     cassandra_contact_points: str = _text("127.0.0.1", "host names or addresses of Cassandra nodes, comma-separated")
