@@ -21,8 +21,8 @@ _SAVE_AGAIN = "save it again as JPEG or PNG, and send that"
 # The longest side of a JPEG. Each row takes memory of its own, however short it is.
 _MAX_SIDE = 65_535
 
-# The decoded resolution, as a multiple of the model's input: an image of 640 pixels becomes 160 for a model of 96.
-_MARGIN = 1.6
+# The decoded resolution, as a multiple of the model's input: an image of 640 pixels becomes 160 for a model of 128.
+_MARGIN = 1.25
 
 # Memory per pixel during decoding: up to six bytes, as in a progressive JPEG, with these exceptions.
 _BYTES_PER_PIXEL = 6
