@@ -2,6 +2,7 @@ import io
 import struct
 import tracemalloc
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -36,6 +37,13 @@ def test_a_large_jpeg_gets_the_scores_of_the_same_png(clothes: Classifier, times
         assert one.size == other.size
         scores = [clothes.classify(to_array(image, spec)).max() for image in (one, other)]
         assert max(scores) - min(scores) < 0.02
+
+
+@pytest.mark.parametrize(("side", "decoded"), [(128, 128), (400, 400), (640, 160), (1279, 320), (1280, 160)])
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+def test_a_large_image_is_decoded_to_little_more_than_the_model_needs(format: str, side: int, decoded: int) -> None:
+    spec = replace(SPEC, height=128, width=128)
+    assert decode(encoded(Image.new("RGB", (side, side)), format), spec, LIMIT).size == (decoded, decoded)
 
 
 @pytest.mark.parametrize(

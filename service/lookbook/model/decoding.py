@@ -23,6 +23,8 @@ _MAX_SIDE = 65_535
 
 # The decoded resolution, as a multiple of the model's input: an image of 640 pixels becomes 160 for a model of 128.
 _MARGIN = 1.25
+# Images up to this multiple stay whole. The golden images of bundles are no larger, and must keep their scores.
+_WHOLE = 3.2
 
 # Memory per pixel during decoding: up to six bytes, as in a progressive JPEG, with these exceptions.
 _BYTES_PER_PIXEL = 6
@@ -158,8 +160,8 @@ def _useful_share(image: Image.Image, spec: InputSpec) -> float:
     short, long = sorted(image.size)
     narrow, wide = sorted((spec.width, spec.height))
     # The margin leaves the quality to the last, smooth resize. Whether the image will be turned is not known yet.
-    needed = _MARGIN * max(fit(narrow / short, wide / long), fit(wide / short, narrow / long))
-    return min(1.0, max(needed, THUMBNAIL_SIDE / long))
+    needed = max(fit(narrow / short, wide / long), fit(wide / short, narrow / long))
+    return 1.0 if needed * _WHOLE > 1 else max(_MARGIN * needed, min(1.0, THUMBNAIL_SIDE / long))
 
 
 def _load(image: ImageFile.ImageFile) -> Image.Image:
