@@ -71,6 +71,7 @@ def _draft(options: argparse.Namespace, scratch: Path) -> Draft:
     training = json.loads((options.work / "training.json").read_text())
     if training["senders_seen"] and not options.photos:
         raise SystemExit(f"{options.work}: this network was trained with photographs: give --photos")
+    labels: Sequence[str]
     if options.name == "lookbook-clothes":
         labels, spec = LABELS, clothes_input(options.side or trained.input_shape[1])
         resized = network.lite(spec, len(LABELS))
