@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -48,14 +47,18 @@ def make_large(manifest: dict[str, Any]) -> None:
 
 def occupy(service: Service) -> socket.socket:
     """A request that counts against the limit for ten seconds: nobody reads its response. Needs a large manifest."""
-    deadline = time.monotonic() + 30
-    while True:
-        sock = read_slowly(service, b"GET /v1/model HTTP/1.1\r\nHost: x\r\n\r\n")
-        # Another request, such as one of the page's, may have been first.
-        if sock.recv(len(_ACCEPTED)) == _ACCEPTED:
-            return sock
-        sock.close()
-        assert time.monotonic() < deadline, "other requests take all slots"
+    sock = until(lambda: _with_a_slot(service))
+    assert sock
+    return sock
+
+
+def _with_a_slot(service: Service) -> socket.socket | None:
+    sock = read_slowly(service, b"GET /v1/model HTTP/1.1\r\nHost: x\r\n\r\n")
+    if sock.recv(len(_ACCEPTED)) == _ACCEPTED:
+        return sock
+    # Another request, such as one of the page's, was first.
+    sock.close()
+    return None
 
 
 def read_slowly(service: Service, request: bytes) -> socket.socket:

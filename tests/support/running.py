@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 
@@ -29,13 +29,16 @@ sed -i '/^client_encryption_options:/,/^[^ ]/{/keystore_password/d; s/enabled: f
 exec docker-entrypoint.sh cassandra -f
 """
 
+T = TypeVar("T")
 
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    """Wait for the condition; fail if it does not become true in time."""
+
+def until(condition: Callable[[], T], seconds: float = 30) -> T:
+    """Wait for the condition, and return its value; fail if it does not become true in time."""
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not (value := condition()):
         assert time.monotonic() < deadline, f"the condition was not met within {seconds} seconds"
         time.sleep(0.02)
+    return value
 
 
 def docker(*arguments: str) -> str:
