@@ -1,4 +1,4 @@
-"""A queue of bytes that gives memory back to the system as bytes are taken out of it.
+"""A queue of bytes. When bytes leave it, their memory goes back to the system.
 
 The heap would keep the memory, because it mixes the bodies of many clients. Tests: tests/unit/test_incoming.py.
 """
