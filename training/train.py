@@ -228,15 +228,15 @@ def _train(options: argparse.Namespace) -> None:
         photos = [photo for photo in read if photo.fold not in apart]
         senders = sorted({photo.sender for photo in photos})
         run = Run(
-            options.steps,
-            options.side,
-            options.start,
-            options.peak,
-            options.share,
-            options.batch,
-            options.teachers,
-            options.frozen,
-            options.seed,
+            steps=options.steps,
+            side=options.side,
+            start=options.start,
+            peak=options.peak,
+            share=options.share,
+            batch=options.batch,
+            teachers=options.teachers,
+            frozen=options.frozen,
+            seed=options.seed,
         )
         model, value = train_clothes(options.fashion, photos, options.work, run)
     options.work.mkdir(parents=True, exist_ok=True)

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from lookbook.model.bundle import read_bundle
 from lookbook.model.inference import Classifier
+from lookbook.model.preprocessing import preprocess
 
 from tests.support.commands import SOURCES
-from tests.support.places import ROOT
+from tests.support.places import PHOTOS, ROOT
 from tests.support.requirements import lacking
 
 PYTHON = ROOT / ".venv-training/bin/python"
@@ -26,6 +27,24 @@ LABELS = {
     "shoes": "Shoes",
     "hat": "Hat",
 }
+
+# Prints the scores that the trained network, in floating point, gives photographs.
+SCORES = """
+import json, sys
+from pathlib import Path
+import keras
+from lookbook.model.pillow import configure_pillow
+from training import network
+from training.batches import arrays
+from training.data import Photo
+from training.train import clothes_input
+configure_pillow()
+work, *paths = map(Path, sys.argv[1:])
+trained = keras.models.load_model(work / "network.keras", compile=False)
+temperature = json.loads((work / "training.json").read_text())["temperature"]
+images = arrays([Photo(path, (), "") for path in paths], clothes_input(trained.input_shape[1]))
+print(json.dumps(network.calibrated(trained, temperature).predict(images, verbose=0).tolist()))
+"""
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -92,7 +111,15 @@ def test_a_small_run_becomes_a_bundle_with_its_figures(
     run("export", "lookbook-clothes", "9.0.0", "--work", trained, *sets, *golden, "--out", tmp_path)
     folder = tmp_path / "lookbook-clothes/9.0.0"
     bundle = read_bundle(folder)
-    Classifier(bundle)
+    classifier = Classifier(bundle)
+    paths = sorted(PHOTOS.glob("*.jpg"))
+    command = [str(PYTHON), "-c", SCORES, str(trained), *map(str, paths)]
+    printed = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"PYTHONPATH": SOURCES}, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+    for path, scores in zip(paths, json.loads(printed), strict=True):
+        array = preprocess(path.read_bytes(), bundle.input, 10**6)
+        assert np.abs(classifier.classify(array) - scores).max() < 0.15, path
     assert (bundle.input.height, bundle.input.width, bundle.input.type) == (64, 64, "uint8")
     assert bundle.manifest["metrics"]["fashion_mnist_test"]["pictures"] == 60
     seen = set(bundle.manifest["senders_seen"])
